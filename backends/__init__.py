@@ -1,0 +1,1 @@
+"""What turns a typed graph into something that runs."""

@@ -1,0 +1,1 @@
+"""A typed graph as an ONNX model."""

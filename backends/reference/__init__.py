@@ -1,0 +1,1 @@
+"""The definition of right: every op in numpy, float64."""

@@ -1,0 +1,1 @@
+"""The statement of the syntax, `net.lark`, and its parse table."""

@@ -1,0 +1,1 @@
+"""The primitives: name, attributes, operands, shape rule and documentation, one file a family."""
