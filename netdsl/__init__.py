@@ -1,0 +1,1 @@
+"""netdsl: a small language for neural networks."""
