@@ -1,1 +1,49 @@
-"""The primitives: name, attributes, operands, shape rule and documentation, one file a family."""
+"""Every primitive by its name. A family is one file with its ops in `OPS`; a new family is a line here."""
+
+from netdsl.ops import (
+    activation,
+    comparison,
+    convolution,
+    creation,
+    cumulative,
+    elementwise,
+    gradient,
+    image,
+    indexing,
+    masks,
+    normalisation,
+    pooling,
+    product,
+    reduction,
+    shape,
+    softmax,
+    sorting,
+    spectral,
+    unary,
+)
+from netdsl.ops.base import Op
+from netdsl.ops.loop import Loop
+
+_FAMILIES = (
+    elementwise,
+    comparison,
+    unary,
+    activation,
+    creation,
+    gradient,
+    product,
+    convolution,
+    pooling,
+    normalisation,
+    image,
+    spectral,
+    reduction,
+    softmax,
+    cumulative,
+    shape,
+    indexing,
+    sorting,
+    masks,
+)
+
+OPS: dict[str, type[Op]] = {op.name: op for family in _FAMILIES for op in family.OPS} | {Loop.name: Loop}

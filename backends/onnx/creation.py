@@ -1,0 +1,10 @@
+"""Tensors made from nothing: constants, ranges, run-time sizes; and dropout."""
+
+from netdsl.backends.onnx.context import Lower
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Lower] = {}
+
+UNSUPPORTED: dict[type[Op], str] = {}
+
+EMPTY_REFUSED: dict[type[Op], str] = {}

@@ -1,0 +1,10 @@
+"""What flows backwards: stopped and replaced gradients."""
+
+from netdsl.backends.onnx.context import Lower
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Lower] = {}
+
+UNSUPPORTED: dict[type[Op], str] = {}
+
+EMPTY_REFUSED: dict[type[Op], str] = {}

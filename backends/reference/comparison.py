@@ -1,0 +1,6 @@
+"""Comparisons, logic and tests of elements."""
+
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Compute] = {}

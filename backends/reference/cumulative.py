@@ -1,0 +1,6 @@
+"""Cumulative sums and products."""
+
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Compute] = {}

@@ -1,0 +1,6 @@
+"""Arithmetic on elements, select, clamp and cast."""
+
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Compute] = {}

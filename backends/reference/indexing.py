@@ -1,0 +1,6 @@
+"""Gather, scatter and embedding."""
+
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Compute] = {}

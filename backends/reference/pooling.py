@@ -1,0 +1,6 @@
+"""Pooling."""
+
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Compute] = {}

@@ -1,0 +1,49 @@
+"""Every reference computation, by op. `Loop` has none: the executor runs it."""
+
+from netdsl.backends.reference import (
+    activation,
+    comparison,
+    convolution,
+    creation,
+    cumulative,
+    elementwise,
+    gradient,
+    image,
+    indexing,
+    masks,
+    normalisation,
+    pooling,
+    product,
+    reduction,
+    shape,
+    softmax,
+    sorting,
+    spectral,
+    unary,
+)
+from netdsl.backends.reference.context import Compute
+from netdsl.ops.base import Op
+
+_FAMILIES = (
+    elementwise,
+    comparison,
+    unary,
+    activation,
+    creation,
+    gradient,
+    product,
+    convolution,
+    pooling,
+    normalisation,
+    image,
+    spectral,
+    reduction,
+    softmax,
+    cumulative,
+    shape,
+    indexing,
+    sorting,
+    masks,
+)
+
+TABLE: dict[type[Op], Compute] = {op: compute for family in _FAMILIES for op, compute in family.TABLE.items()}

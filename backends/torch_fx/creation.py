@@ -1,0 +1,8 @@
+"""Tensors made from nothing: constants, ranges, run-time sizes; and dropout."""
+
+from netdsl.backends.torch_fx.context import Lower
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Lower] = {}
+
+UNSUPPORTED: dict[type[Op], str] = {}

@@ -1,0 +1,8 @@
+"""Pooling."""
+
+from netdsl.backends.torch_fx.context import Lower
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Lower] = {}
+
+UNSUPPORTED: dict[type[Op], str] = {}

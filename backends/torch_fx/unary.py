@@ -1,0 +1,8 @@
+"""Functions of one float element: roots, exponentials, trigonometry, rounding."""
+
+from netdsl.backends.torch_fx.context import Lower
+from netdsl.ops.base import Op
+
+TABLE: dict[type[Op], Lower] = {}
+
+UNSUPPORTED: dict[type[Op], str] = {}

@@ -1,0 +1,5 @@
+"""Activation functions."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Convolutions."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

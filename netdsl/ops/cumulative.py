@@ -1,0 +1,5 @@
+"""Cumulative sums and products."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Arithmetic on elements, select, clamp and cast."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

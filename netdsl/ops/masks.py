@@ -1,0 +1,5 @@
+"""Masks."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Normalisation."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Pooling."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

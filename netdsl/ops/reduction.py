@@ -1,0 +1,5 @@
+"""Reductions."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Sorting and the largest elements."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()

@@ -1,0 +1,5 @@
+"""Fourier transforms."""
+
+from netdsl.ops.base import Op
+
+OPS: tuple[type[Op], ...] = ()
