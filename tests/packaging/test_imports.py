@@ -21,7 +21,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "syntax": ({"netdsl.syntax"}, {"diagnostics"}),
     "parser": ({"netdsl.parser", "netdsl.grammar"}, {"syntax"}),
     "formatter": ({"netdsl.formatter"}, {"parser"}),
-    "dims": ({"netdsl.dims"}, {"diagnostics"}),
+    "dims": ({"netdsl.dim_algebra", "netdsl.dims"}, {"diagnostics"}),
     "tensor_type": ({"netdsl.tensor_type"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
     "ir": ({"netdsl.ir"}, {"ops"}),
