@@ -1,0 +1,76 @@
+"""Every lowering of the torch backend, merged from its families."""
+
+from netdsl.backends.torch_fx import (
+    activation,
+    comparison,
+    convolution,
+    creation,
+    cumulative,
+    elementwise,
+    gradient,
+    image,
+    indexing,
+    masks,
+    normalisation,
+    pooling,
+    product,
+    reduction,
+    shape,
+    softmax,
+    sorting,
+    spectral,
+    unary,
+)
+from netdsl.backends.torch_fx.context import Lower
+from netdsl.backends.torch_fx.emitter import Lowerings
+from netdsl.backends.torch_fx.fused import FUSED
+from netdsl.backends.torch_fx.loops import lower_loop
+from netdsl.ops.base import Op
+from netdsl.ops.loop import Loop
+
+TABLE: dict[type[Op], Lower] = {
+    Loop: lower_loop,
+    **activation.TABLE,
+    **comparison.TABLE,
+    **convolution.TABLE,
+    **creation.TABLE,
+    **cumulative.TABLE,
+    **elementwise.TABLE,
+    **gradient.TABLE,
+    **image.TABLE,
+    **indexing.TABLE,
+    **masks.TABLE,
+    **normalisation.TABLE,
+    **pooling.TABLE,
+    **product.TABLE,
+    **reduction.TABLE,
+    **shape.TABLE,
+    **softmax.TABLE,
+    **sorting.TABLE,
+    **spectral.TABLE,
+    **unary.TABLE,
+}
+
+UNSUPPORTED: dict[type[Op], str] = {
+    **activation.UNSUPPORTED,
+    **comparison.UNSUPPORTED,
+    **convolution.UNSUPPORTED,
+    **creation.UNSUPPORTED,
+    **cumulative.UNSUPPORTED,
+    **elementwise.UNSUPPORTED,
+    **gradient.UNSUPPORTED,
+    **image.UNSUPPORTED,
+    **indexing.UNSUPPORTED,
+    **masks.UNSUPPORTED,
+    **normalisation.UNSUPPORTED,
+    **pooling.UNSUPPORTED,
+    **product.UNSUPPORTED,
+    **reduction.UNSUPPORTED,
+    **shape.UNSUPPORTED,
+    **softmax.UNSUPPORTED,
+    **sorting.UNSUPPORTED,
+    **spectral.UNSUPPORTED,
+    **unary.UNSUPPORTED,
+}
+
+LOWERINGS = Lowerings(TABLE, UNSUPPORTED, FUSED)
