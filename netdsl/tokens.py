@@ -1,0 +1,167 @@
+"""Text to tokens: the terminals of `net.lark`, and what to say about text that is none of them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.lalr import END, Token
+from netdsl.source import Source, Span
+
+MAX_SOURCE_CHARS = 4 * 1024 * 1024
+MAX_TOKENS = 1_000_000
+MAX_NAME = 256
+MAX_DIAGNOSTICS = 20
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]+|(?<=[\\s\\S])\ufeff+"
+)
+_COMMENT = re.compile(r"#[^\r\n]*")
+_STRAY = re.compile(
+    r"""(?P<number>[0-9][A-Za-z0-9_]*(?:\.[0-9][A-Za-z0-9_]*)?(?:(?<=[eE])[+-][0-9]+)?)
+    |(?P<open_string>"[^\r\n]*)
+    |(?P<single_quotes>'(?:[^'\\\r\n]|\\[^\r\n])*'?)
+    |(?P<letters>\w+)
+    |(?P<other>[\s\S])""",
+    re.VERBOSE,
+)
+_HELP = {
+    "!": "write `~x` for not, `a != b` for unequal",
+    ";": "a statement ends with its line: start a new line",
+    "\\": "a line goes on inside ( ) and [ ], and before `|>`",
+    "^": "write `a ** b` for a power",
+    "?": "write `if c { a } else { b }`",
+    "$": None,
+    "`": 'a string stands in double quotes: "text"',
+}
+
+
+@dataclass(slots=True)
+class Lexed:
+    """The tokens of one text, line ends included, and what was wrong with it.
+
+    `comments` are the first and last characters of every comment.
+    """
+
+    tokens: list[Token]
+    comments: list[tuple[int, int]]
+    diagnostics: list[Diagnostic]
+
+
+class Lexer:
+    """The terminals of the grammar as one regular expression."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        literals: dict[str, str] = data["literals"]
+        self.words = {text: kind for text, kind in literals.items() if text.isidentifier()}
+        self._signs = {text: kind for text, kind in literals.items() if text not in self.words}
+        self._ignored = frozenset(data["ignored"])
+        signs = sorted(self._signs, key=len, reverse=True)
+        parts = [f"(?P<{name}>{pattern})" for name, pattern in data["patterns"] if name != "SPACE"]
+        parts.append(f"(?P<SIGN>{'|'.join(map(re.escape, signs))})")
+        self._pattern = re.compile(f"[ \\t]*+(?:{'|'.join(parts)}|(?P<END>\\Z)|(?P<STRAY>))")
+
+    def scan(self, source: Source) -> Lexed:
+        """The tokens of `source`; what is no token is reported and left out, or read as what it must mean."""
+        lexed = Lexed([], [], [])
+        text = source.text
+        if len(text) > MAX_SOURCE_CHARS:
+            title = f"expected at most {MAX_SOURCE_CHARS:,} characters in a file, found {len(text):,}"
+            lexed.diagnostics.append(Diagnostic("E0501", title, Label(Span(source, 0, 0))))
+            text = ""
+        elif _HIDDEN.search(text):
+            text = _without_hidden(source, lexed.diagnostics)
+        self._scan(source, text, lexed)
+        lexed.tokens.append(Token(END, len(text), len(text)))
+        return lexed
+
+    def _scan(self, source: Source, text: str, lexed: Lexed) -> None:
+        tokens, words, signs, ignored = lexed.tokens, self.words, self._signs, self._ignored
+        position = 0
+        match_at = self._pattern.match
+        while True:
+            match = match_at(text, position)
+            assert match is not None and match.lastgroup is not None
+            kind = match.lastgroup
+            start, position = match.span(kind)
+            if kind == "SIGN":
+                tokens.append(Token(signs[text[start:position]], start, position))
+            elif kind == "NAME":
+                if position - start > MAX_NAME:
+                    title = f"expected a name of at most {MAX_NAME} characters, found {position - start}"
+                    lexed.diagnostics.append(Diagnostic("E0503", title, Label(Span(source, start, position))))
+                tokens.append(Token(words.get(text[start:position], "NAME"), start, position))
+            elif kind == "END":
+                return
+            elif kind == "STRAY":
+                position = _stray(source, text, start, lexed)
+            else:
+                if kind in ("_NL", "CONTINUED", "COMMENT"):
+                    comments = _COMMENT.finditer(text, start, position)
+                    lexed.comments.extend(comment.span() for comment in comments)
+                if kind not in ignored:
+                    tokens.append(Token(kind, start, position))
+            if len(tokens) > MAX_TOKENS:
+                title = f"expected at most {MAX_TOKENS:,} words and signs in a file"
+                lexed.diagnostics.append(Diagnostic("E0507", title, Label(Span(source, start, start))))
+                tokens.clear()
+                return
+
+
+def _without_hidden(source: Source, diagnostics: list[Diagnostic]) -> str:
+    """The text with a space for each character that cannot be seen."""
+
+    def blank(match: re.Match[str]) -> str:
+        if len(diagnostics) < MAX_DIAGNOSTICS:
+            character = f"U+{ord(match[0][0]):04X}"
+            title = f"found the character {character}, which cannot be seen"
+            label = Label(Span(source, *match.span()), "here")
+            diagnostics.append(Diagnostic("E0006", title, label, help="delete it"))
+        return " " * len(match[0])
+
+    return _HIDDEN.sub(blank, source.text)
+
+
+def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
+    """Report what stands at `start`, which no terminal fits, and where it ends."""
+    match = _STRAY.match(text, start)
+    assert match is not None
+    what, found, end = match.lastgroup, match[0], match.end()
+    label = Label(Span(source, start, end))
+    if what == "number":
+        lexed.diagnostics.append(_number(found, label))
+        lexed.tokens.append(Token("INT", start, end))
+    elif what == "open_string":
+        title = 'expected `"` at the end of the string'
+        lexed.diagnostics.append(Diagnostic("E0002", title, label, help="a string ends on its line"))
+        lexed.tokens.append(Token("STRING", start, end))
+    elif what == "single_quotes":
+        title = "a string stands in double quotes"
+        fixed = found.removeprefix("'").removesuffix("'").replace('"', '\\"')
+        lexed.diagnostics.append(Diagnostic("E0003", title, label, help=f'write `"{fixed}"`'))
+        lexed.tokens.append(Token("STRING", start, end))
+    elif what == "letters":
+        while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+            end += 1
+        if lexed.tokens and lexed.tokens[-1].end == start and lexed.tokens[-1].kind not in ("_NL", "STRING"):
+            last = lexed.tokens[-1]
+            if text[last.start : last.end].isidentifier():
+                start = lexed.tokens.pop().start
+        title = f"expected ASCII letters, digits and `_` in a name, found `{text[start:end]}`"
+        lexed.diagnostics.append(Diagnostic("E0007", title, Label(Span(source, start, end))))
+        lexed.tokens.append(Token("NAME", start, end))
+    else:
+        title = f"found `{found}`, which has no meaning here"
+        lexed.diagnostics.append(Diagnostic("E0001", title, label, help=_HELP.get(found)))
+    return end
+
+
+def _number(found: str, label: Label) -> Diagnostic:
+    if found.lower().startswith(("0x", "0b", "0o")):
+        return Diagnostic("E0005", f"expected a number in base ten, found `{found}`", label)
+    if re.fullmatch(r"[0-9._]+[eE][+-]?[0-9]+", found):
+        return Diagnostic("E0005", f"expected a small `e`, found `{found}`", label, help=f"write `{found.lower()}`")
+    if set(found) <= set("0123456789_."):
+        return Diagnostic("E0005", f"expected a digit on both sides of each `_`, found `{found}`", label)
+    return Diagnostic("E0005", f"expected a number or a name, found `{found}`: a name starts with a letter", label)
