@@ -3,49 +3,27 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from math import gcd, prod
-from typing import Literal, NoReturn, Self, TypeAlias
+from math import prod
+from typing import Literal
+
+from netdsl.dim_terms import (
+    Atom,
+    AtomOp,
+    DimError,
+    Monomial,
+    Terms,
+    add_term,
+    divided,
+    multiplied,
+    sum_text,
+    term_rank,
+    without_content,
+)
 
 MAX_TERMS = 512
 MAX_DEGREE = 64
-MAX_DEPTH = 64
-MAX_TEXT = 20_000
 
-AtomOp: TypeAlias = Literal["symbol", "//", "%", "min", "max"]
-
-_SYMBOL = r"[^\W\d]\w*(?:\.\w+)*"
-_TOKEN = rf"\s*(?:(\d+)|({_SYMBOL})|(//|[-+*%(),])|(\S))"
-
-
-class DimError(ValueError):
-    """A size expression grew past the limits of this module."""
-
-
-class Atom(str):
-    """An indivisible factor: its canonical text, with its operation and operands.
-
-    Equal text means equal atom, so comparison, order and hash are those of the text.
-    """
-
-    __slots__ = ("args", "depth", "op")
-    op: AtomOp
-    args: "tuple[Dim, ...]"
-    depth: int
-
-    def __new__(cls, op: AtomOp, args: "tuple[Dim, ...]" = (), name: str = "") -> Self:
-        self = str.__new__(cls, name or _atom_text(op, args))
-        self.op, self.args = op, args
-        self.depth = 1 + max((atom.depth for arg in args for atom in arg.atoms()), default=0)
-        if self.depth > MAX_DEPTH or len(self) > MAX_TEXT:
-            raise DimError(f"a size nests `//`, `%`, `min` and `max` more than {MAX_DEPTH} deep")
-        return self
-
-    def __getnewargs__(self) -> "tuple[AtomOp, tuple[Dim, ...], str]":  # type: ignore[override]
-        return self.op, self.args, str(self)
-
-
-Monomial: TypeAlias = tuple[Atom, ...]
-"""Atoms in ascending order, repeated for powers; the empty one is the constant term."""
+SYMBOL_PATTERN = r"[^\W\d]\w*(?:\.\w+)*"
 
 
 class Dim:
@@ -58,19 +36,19 @@ class Dim:
     """
 
     __slots__ = ("_constant", "_hash", "_symbols", "_terms", "_text")
-    _terms: dict[Monomial, int]
+    _terms: Terms
     _constant: int | None
     _hash: int | None
     _text: str | None
     _symbols: frozenset[str] | None
 
-    def __init__(self, terms: dict[Monomial, int]) -> None:
+    def __init__(self, terms: Terms) -> None:
         """Takes over `terms`, which holds sorted monomials and no zero coefficient."""
         self._terms = terms
         self._constant = None
         self._hash = self._text = self._symbols = None
         if len(terms) < 2:
-            self._constant = terms.get((), None) if terms else 0
+            self._constant = terms.get(()) if terms else 0
         elif len(terms) > MAX_TERMS:
             raise DimError(f"a size has {len(terms)} terms, more than {MAX_TERMS}")
 
@@ -114,7 +92,7 @@ class Dim:
     @property
     def terms(self) -> tuple[tuple[Monomial, int], ...]:
         """(atoms, coefficient) of each term, highest degree first; for lowering a size to other code."""
-        return tuple(sorted(self._terms.items(), key=_term_rank))
+        return tuple(sorted(self._terms.items(), key=term_rank))
 
     def atoms(self) -> Iterator[Atom]:
         """Every factor of every term, with repetition, not descending into atoms."""
@@ -128,11 +106,11 @@ class Dim:
         """The polynomial with each atom replaced by `image(atom)`."""
         if self._constant is not None:
             return self
-        total: dict[Monomial, int] = {}
+        total: Terms = {}
         for monomial, factor in self._terms.items():
             product = prod((image(atom) for atom in monomial), start=_constant(factor))
             for key, coefficient in product._terms.items():
-                _accumulate(total, key, coefficient)
+                add_term(total, key, coefficient)
         return Dim(total)
 
     def evaluate(self, env: Mapping[str, int]) -> int:
@@ -167,7 +145,7 @@ class Dim:
             return other
         total = self._terms.copy()
         for monomial, coefficient in other._terms.items():
-            _accumulate(total, monomial, coefficient)
+            add_term(total, monomial, coefficient)
         return Dim(total)
 
     def __mul__(self, other: "Dim | int") -> "Dim":
@@ -184,11 +162,7 @@ class Dim:
             return _scale(self, right)
         if max(map(len, self._terms)) + max(map(len, other._terms)) > MAX_DEGREE:
             raise DimError(f"a size has a power over {MAX_DEGREE}")
-        total: dict[Monomial, int] = {}
-        for first, scale in self._terms.items():
-            for second, coefficient in other._terms.items():
-                _accumulate(total, tuple(sorted(first + second)), scale * coefficient)
-        return Dim(total)
+        return Dim(multiplied(self._terms, other._terms))
 
     def __neg__(self) -> "Dim":
         return _scale(self, -1)
@@ -251,13 +225,13 @@ class Dim:
     def __str__(self) -> str:
         """The size in source syntax; `parse_dim` reads it back."""
         if self._text is None:
-            self._text = _sum_text(self.terms)
+            self._text = sum_text(self.terms)
         return self._text
 
     def __repr__(self) -> str:
         return f"Dim({self})"
 
-    def __reduce__(self) -> "tuple[type[Dim], tuple[dict[Monomial, int]]]":
+    def __reduce__(self) -> "tuple[type[Dim], tuple[Terms]]":
         return Dim, (self._terms,)
 
 
@@ -271,56 +245,10 @@ def dmax(*args: Dim | int) -> Dim:
     return _extremum("max", tuple(map(Dim.of, args)))
 
 
-def parse_dim(text: str) -> Dim:
-    """The size that `text` writes: names, integers, `+ - * // %`, `min(..)`, `max(..)` and brackets.
-
-    Raises: ValueError: anything else, or a division by the constant 0.
-    """
-    try:
-        return _Parser(text).whole()
-    except ZeroDivisionError:
-        raise ValueError(f"`{text}` divides by 0") from None
-    except RecursionError:
-        raise ValueError("a size has too many nested brackets") from None
-
-
 def polynomial_division(number: Dim, divisor: Dim) -> tuple[Dim, Dim]:
-    """`(q, r)` with `number == q * divisor + r` and no term of `r` a multiple of the leading term of `divisor`.
-
-    The pair is unique: `number + p * divisor` gives `(q + p, r)` for every polynomial `p`.
-    """
-    lead = min(divisor._terms, key=_rank)
-    lead_factor = divisor._terms[lead]
-    pending = number._terms.copy()
-    quotient: dict[Monomial, int] = {}
-    rest: dict[Monomial, int] = {}
-    while pending:
-        monomial = min(pending, key=_rank) if lead else next(iter(pending))
-        factor = pending.pop(monomial)
-        cofactor = monomial_quotient(monomial, lead)
-        times = 0 if cofactor is None else factor // lead_factor
-        if cofactor is not None and times:
-            quotient[cofactor] = times
-            for term, coefficient in divisor._terms.items():
-                if term is not lead:
-                    _accumulate(pending, tuple(sorted(term + cofactor)), -times * coefficient)
-        if factor != times * lead_factor:
-            rest[monomial] = factor - times * lead_factor
+    """The unique `(q, r)` with `number == q * divisor + r` and `r` reduced by the leading term of `divisor`."""
+    quotient, rest = divided(number._terms, divisor._terms)
     return Dim(quotient), Dim(rest)
-
-
-def monomial_quotient(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    """`monomial / divisor`, or None when that is not a monomial."""
-    if not divisor:
-        return monomial
-    if len(divisor) > len(monomial):
-        return None
-    left = list(monomial)
-    for atom in divisor:
-        if atom not in left:
-            return None
-        left.remove(atom)
-    return tuple(left)
 
 
 def monomial_dim(monomial: Monomial, factor: int = 1) -> Dim:
@@ -340,7 +268,7 @@ def _constant(value: int) -> Dim:
 def _symbol(name: str) -> Dim:
     found = _SYMBOLS.get(name)
     if found is None:
-        if not re.fullmatch(_SYMBOL, name):
+        if not re.fullmatch(SYMBOL_PATTERN, name):
             raise ValueError(f"`{name}` is not a name")
         found = _SYMBOLS[name] = unchecked_symbol(name)
     return found
@@ -351,14 +279,6 @@ def unchecked_symbol(name: str) -> Dim:
     return Dim({(Atom("symbol", name=name),): 1})
 
 
-def _accumulate(terms: dict[Monomial, int], monomial: Monomial, coefficient: int) -> None:
-    total = terms.get(monomial, 0) + coefficient
-    if total:
-        terms[monomial] = total
-    else:
-        terms.pop(monomial, None)
-
-
 def _scale(dim: Dim, factor: int) -> Dim:
     if factor == 1:
         return dim
@@ -367,15 +287,6 @@ def _scale(dim: Dim, factor: int) -> Dim:
     if dim._constant is not None:
         return _constant(dim._constant * factor)
     return Dim({monomial: coefficient * factor for monomial, coefficient in dim._terms.items()})
-
-
-def _rank(monomial: Monomial) -> tuple[int, Monomial]:
-    """Sorts a graded lexicographic order, highest monomial first."""
-    return -len(monomial), monomial
-
-
-def _term_rank(term: tuple[Monomial, int]) -> tuple[int, Monomial]:
-    return _rank(term[0])
 
 
 @lru_cache(maxsize=16_384)
@@ -395,9 +306,9 @@ def _floor_divide(number: Dim, divisor: Dim) -> Dim:
         inner_number, inner_divisor = nested[0].args
         others = rest - monomial_dim((nested[0],))
         return quotient + (inner_number + inner_divisor * others) // (inner_divisor * divisor)
-    if divisor.is_const and len(rest._terms) == 1 and len(nested := list(rest.atoms())) == 1 and nested[0].op == "%":
-        bound = nested[0].args[1] * rest._terms[(nested[0],)]
-        if bound.is_const and bound.value <= divisor.value:
+    for atom in rest.atoms():
+        factor = rest._terms.get((atom,), 0)
+        if atom.op == "%" and len(rest._terms) == 1 and _is_constant_up_to(atom.args[1] * factor, divisor):
             return quotient
     return quotient + Dim({(Atom("//", (rest, divisor)),): 1})
 
@@ -418,34 +329,22 @@ def _modulo(number: Dim, divisor: Dim) -> Dim:
         if atom.op == "%" and (factor := rest._terms.get((atom,))) is not None:
             if polynomial_division(atom.args[1] * factor, divisor)[1] == 0:
                 return (rest + factor * (atom.args[0] - monomial_dim((atom,)))) % divisor
-            if rest == monomial_dim((atom,)) and divisor.is_const and atom.args[1].is_const:
-                if atom.args[1].value <= divisor.value:
-                    return rest
+            if rest == monomial_dim((atom,)) and _is_constant_up_to(atom.args[1], divisor):
+                return rest
     return Dim({(Atom("%", (rest, divisor)),): 1})
 
 
+def _is_constant_up_to(dim: Dim, limit: Dim) -> bool:
+    return dim._constant is not None and limit._constant is not None and 0 < dim._constant <= limit._constant
+
+
 def _without_content(number: Dim, divisor: Dim) -> tuple[Dim, Dim, int, Dim]:
-    """`(n, d, low, g)` with `number == g * n + low`, `divisor == g * d`, `0 <= low < g` and `g` as large as it is clear."""
-    constant = number._terms.get((), 0)
-    factor = gcd(*divisor._terms.values(), *(c for m, c in number._terms.items() if m))
-    shared: Monomial = ()
-    if not constant:
-        monomials = [*number._terms, *divisor._terms]
-        for atom in dict.fromkeys(monomials[0]):
-            if atom.op == "symbol":
-                shared += (atom,) * min(monomial.count(atom) for monomial in monomials)
+    """`(n, d, low, g)` with `number == g * n + low`, `divisor == g * d` and `0 <= low < g`."""
+    small_number, small_divisor, factor, shared = without_content(number._terms, divisor._terms)
     if factor == 1 and not shared:
         return number, divisor, 0, _constant(1)
-
-    def shrink(dim: Dim) -> Dim:
-        reduced: dict[Monomial, int] = {}
-        for monomial, coefficient in dim._terms.items():
-            left = monomial_quotient(monomial, shared)
-            if left is not None and coefficient // factor:
-                reduced[left] = coefficient // factor
-        return Dim(reduced)
-
-    return shrink(number), shrink(divisor), constant % factor, monomial_dim(shared, factor)
+    low = number._terms.get((), 0) % factor
+    return Dim(small_number), Dim(small_divisor), low, monomial_dim(shared, factor)
 
 
 def _extremum(op: Literal["min", "max"], args: tuple[Dim, ...]) -> Dim:
@@ -498,106 +397,6 @@ def apply_atom(op: AtomOp, args: tuple[Dim, ...]) -> Dim:
         return args[0] % args[1]
     assert op == "min" or op == "max"
     return _extremum(op, args)
-
-
-def _atom_text(op: AtomOp, args: tuple[Dim, ...]) -> str:
-    if op == "min" or op == "max":
-        return f"{op}({', '.join(map(str, args))})"
-    return f"{_operand_text(args[0])} {op} {_operand_text(args[1])}"
-
-
-def _operand_text(dim: Dim) -> str:
-    text = str(dim)
-    is_plain = text.isdigit() or (len(dim._terms) == 1 and text == next(dim.atoms(), None) and _is_closed(text))
-    return text if is_plain else f"({text})"
-
-
-def _is_closed(text: str) -> bool:
-    return " " not in text or text.startswith(("min(", "max("))
-
-
-def _sum_text(terms: tuple[tuple[Monomial, int], ...]) -> str:
-    text = ""
-    for monomial, factor in terms:
-        magnitude = abs(factor)
-        factors = [str(magnitude)] if magnitude != 1 or not monomial else []
-        is_bare = len(monomial) == 1 and not factors and (bool(text) or factor > 0)
-        factors += [atom if is_bare or _is_closed(atom) else f"({atom})" for atom in monomial]
-        sign = (" - " if factor < 0 else " + ") if text else ("-" if factor < 0 else "")
-        text += sign + " * ".join(factors)
-    return text or "0"
-
-
-class _Parser:
-    """Precedence climbing over the tokens of one size."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens: list[tuple[str, str]] = []
-        for number, name, operator, junk in re.findall(_TOKEN, text):
-            if junk:
-                self.fail(junk)
-            self.tokens.append(("number", number) if number else ("name", name) if name else ("operator", operator))
-        self.tokens.append(("end", ""))
-        self.index = 0
-
-    def fail(self, found: str) -> NoReturn:
-        raise ValueError(f"`{self.text}` is not a size: did not expect `{found or 'the end'}`")
-
-    def take(self) -> tuple[str, str]:
-        token = self.tokens[self.index]
-        self.index += 1
-        return token
-
-    def accept(self, *operators: str) -> str | None:
-        kind, text = self.tokens[self.index]
-        if kind != "operator" or text not in operators:
-            return None
-        self.index += 1
-        return text
-
-    def whole(self) -> Dim:
-        dim = self.sum()
-        kind, text = self.take()
-        return dim if kind == "end" else self.fail(text)
-
-    def sum(self) -> Dim:
-        dim = self.product()
-        while operator := self.accept("+", "-"):
-            right = self.product()
-            dim = dim + right if operator == "+" else dim - right
-        return dim
-
-    def product(self) -> Dim:
-        dim = self.factor()
-        while operator := self.accept("*", "//", "%"):
-            right = self.factor()
-            dim = dim * right if operator == "*" else dim // right if operator == "//" else dim % right
-        return dim
-
-    def factor(self) -> Dim:
-        if self.accept("-"):
-            return -self.factor()
-        kind, text = self.take()
-        if kind == "number":
-            return _constant(int(text))
-        if kind == "name":
-            if text in ("min", "max") and self.accept("("):
-                args = [self.sum()]
-                while self.accept(","):
-                    args.append(self.sum())
-                self.close()
-                return dmin(*args) if text == "min" else dmax(*args)
-            return _symbol(text)
-        if text != "(" or kind == "end":
-            self.fail(text)
-        dim = self.sum()
-        self.close()
-        return dim
-
-    def close(self) -> None:
-        if not self.accept(")"):
-            self.fail(self.tokens[self.index][1])
 
 
 _CONSTANTS: dict[int, Dim] = {}

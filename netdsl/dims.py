@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from netdsl.dim_algebra import Dim, DimError, dmax, dmin, parse_dim
+from netdsl.dim_algebra import Dim, dmax, dmin
+from netdsl.dim_parser import parse_dim
 from netdsl.dim_proofs import Knowledge, Relation, RelationOp, holds
+from netdsl.dim_terms import DimError
 
 _PATIENCE = 200
 
@@ -103,9 +105,7 @@ class Facts:
         except ZeroDivisionError:
             return False
 
-    def sample(
-        self, symbols: Iterable[str], rng: random.Random, low: int = 1, high: int = 16
-    ) -> dict[str, int] | None:
+    def sample(self, symbols: Iterable[str], rng: random.Random, low: int = 1, high: int = 16) -> dict[str, int] | None:
         """An assignment that satisfies the facts, or None when a bounded search finds none.
 
         Args: symbols: assigned besides those of the facts. low, high: the preferred range of each size; a value
