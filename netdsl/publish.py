@@ -171,7 +171,6 @@ def _check_target(path: Path) -> None:
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextlib.contextmanager
@@ -181,7 +180,7 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        code = "E0705" if error.errno in _FULL else "E0701" if error.errno in _DENIED else "E0706"
+        code = "E0705" if error.errno in _FULL else "E0701"
         raise NetError(Diagnostic(code, f"cannot write `{path}`: {reason}")) from error
 
 

@@ -140,7 +140,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         (errno.EACCES, "E0701", "permission denied"),
         (errno.EROFS, "E0701", "read-only file system"),
         (errno.ENOSPC, "E0705", "no space left on device"),
-        (errno.ENAMETOOLONG, "E0706", "file name too long"),
+        (errno.ENAMETOOLONG, "E0701", "file name too long"),
     ],
 )
 def test_what_the_system_refuses_is_a_diagnostic(

@@ -28,13 +28,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "tensor_type": ({"netdsl.tensor_type"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
     "ir": ({"netdsl.ir"}, {"ops"}),
-    "ir_text": ({"netdsl.ir_text", "netdsl.digest"}, {"ir"}),
+    "ir_text": ({"netdsl.ir_text", "netdsl.digest", "netdsl.initialisers"}, {"ir"}),
     "verify": ({"netdsl.verify"}, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
     "reference": ({"netdsl.backends.reference"}, {"check"}),
     "passes": ({"netdsl.passes"}, {"reference"}),
     "backends": ({"netdsl.backends"}, {"passes"}),
-    "api": ({"netdsl.api"}, {"backends", "formatter"}),
+    "api": ({"netdsl.api", "netdsl.export", "netdsl.weights"}, {"backends", "formatter"}),
     "names": ({"netdsl"}, {"api"}),
     "cli": ({"netdsl.cli", "netdsl.__main__"}, {"names"}),
 }
@@ -73,6 +73,7 @@ def imports(path: Path, known: set[str]) -> Iterator[Import]:
                 inner = f"{node.module}.{alias.name}"
                 yield Import(inner if inner in known else node.module or "", node.lineno, node.level > 0, is_lazy)
         inside = is_lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        inside |= isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for child in ast.iter_child_nodes(node):
             yield from visit(child, inside)
 
