@@ -14,6 +14,7 @@ demo: venv  ## compile an example and show what comes out
 
 test: venv  ## lint, then every test that is neither long nor needs a GPU
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/pytest -n $(WORKERS) -m "not long and not gpu"
 
 test-long: venv  ## the long tests
@@ -22,8 +23,9 @@ test-long: venv  ## the long tests
 test-gpu: venv  ## what needs a CUDA device
 	$(BIN)/pytest -m gpu --timeout 1800
 
-lint: venv  ## ruff, then mypy over the package in its installed shape
+lint: venv  ## ruff, then mypy and the guards of the layout
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/pytest -q --durations 0 tests/packaging
 
 bench: bench-venv  ## each figure of the README

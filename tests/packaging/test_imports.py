@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "reference": ({"netdsl.backends.reference"}, {"check"}),
     "passes": ({"netdsl.passes"}, {"reference"}),
     "backends": ({"netdsl.backends"}, {"passes"}),
-    "api": ({"netdsl.api", "netdsl.export", "netdsl.weights"}, {"backends", "formatter"}),
+    "api": ({"netdsl.api", "netdsl.export", "netdsl.rename", "netdsl.weights"}, {"backends", "formatter"}),
     "names": ({"netdsl"}, {"api"}),
     "cli": ({"netdsl.cli", "netdsl.__main__"}, {"names"}),
 }
