@@ -14,7 +14,7 @@ demo: venv  ## compile an example and show what comes out
 
 test: venv  ## lint, then every test that is neither long nor needs a GPU
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check .
 	$(BIN)/pytest -n $(WORKERS) -m "not long and not gpu"
 
 test-long: venv  ## the long tests
@@ -25,7 +25,7 @@ test-gpu: venv  ## what needs a CUDA device
 
 lint: venv  ## ruff, then mypy and the guards of the layout
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff format --check .
 	$(BIN)/pytest -q --durations 0 tests/packaging
 
 bench: bench-venv  ## each figure of the README
