@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from netdsl import publish as module
+from netdsl.codes_output import CODES
 from netdsl.diagnostics import NetError
 from netdsl.publish import publish, publish_all
 
@@ -151,6 +153,11 @@ def test_what_the_system_refuses_is_a_diagnostic(
         publish(tmp_path / "a", NEW)
     (found,) = caught.value.diagnostics
     assert (code, f"cannot write `{tmp_path / 'a'}`: {reason}") == (found.code, found.title)
+
+
+def test_every_code_is_explained() -> None:
+    source = Path(module.__file__).read_text("utf-8")
+    assert set(re.findall(r"E07\d\d", source)) == set(CODES)
 
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ PARSER = {
     "netdsl.syntax_errors", "netdsl.tree_builder", "netdsl.tree_json", "netdsl.value_builder", "netdsl.doc_comments", "netdsl.foreign_words",
 }  # fmt: skip
 
+PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find the tables of codes
+
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "source": ({"netdsl.source", "netdsl.did_you_mean", "netdsl.layout"}, set()),
@@ -109,6 +111,7 @@ def test_modules_import_only_from_their_left() -> None:
         for module, path in MODULES.items()
         for found in imports(path, set(MODULES))
         if found.name.split(".")[0] == "netdsl" and layer_of(found.name) not in left_of(layer_of(module) or "cli")
+        if not (found.name == "netdsl" and module in PATH_ONLY)
     ]
     assert [] == outward
 
