@@ -1,12 +1,12 @@
-"""The codes of files that are read and written: E07. What is wrong stands outside the `.net` text, so no text shows it."""
+"""The codes of files that are read and written: E07. No `.net` text shows them, so they have no example."""
 
 from netdsl.codes import Code
 
 CODES: dict[str, Code] = {
     "E0701": Code(
         "a file cannot be read or written",
-        "The operating system refused, and the message ends with its reason: the file does not exist, this user may not "
-        "read it or write into its folder, or the file system is mounted read-only. When several files are to be "
+        "The operating system refused, and the message ends with its reason: the file does not exist, this user may "
+        "not read it or write into its folder, or the file system is mounted read-only. When several files are to be "
         "written and one of them is refused, none of them changes.",
         "",
         "",
@@ -20,9 +20,9 @@ CODES: dict[str, Code] = {
     ),
     "E0703": Code(
         "an output path that is a symbolic link",
-        "An output replaces the file of its name. A link is neither replaced nor followed, because either could destroy "
-        "a file that was not named: name the file that the link points to, or remove the link. Links among the folders "
-        "of the path are followed as usual.",
+        "An output replaces the file of its name. A link is neither replaced nor followed, because either could "
+        "destroy a file that was not named: name the file that the link points to, or remove the link. Links among "
+        "the folders of the path are followed as usual.",
         "",
         "",
     ),
