@@ -26,6 +26,8 @@ PARSER = {
     "netdsl.tree_json",
     "netdsl.value_builder",
 }
+VERIFY = {"netdsl.verify", "netdsl.edit", "netdsl.instances", "netdsl.sampling", "netdsl.tolerance"}
+API = {"netdsl.api", "netdsl.claims", "netdsl.export", "netdsl.rename", "netdsl.weights"}
 PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find the tables of codes
 
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
@@ -40,13 +42,13 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
     "ir": ({"netdsl.ir"}, {"ops"}),
     "ir_text": ({"netdsl.ir_text", "netdsl.digest", "netdsl.initialisers"}, {"ir"}),
-    "verify": ({"netdsl.verify", "netdsl.sampling", "netdsl.tolerance"}, {"ir"}),
+    "verify": (VERIFY, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
     "reference": ({"netdsl.backends.reference"}, {"check"}),
     "passes": ({"netdsl.passes"}, {"reference"}),
     "backends": ({"netdsl.backends"}, {"passes"}),
     "api": (
-        {"netdsl.api", "netdsl.claims", "netdsl.export", "netdsl.rename", "netdsl.weights"},
+        API,
         {"backends", "formatter"},
     ),
     "names": ({"netdsl"}, {"api"}),
