@@ -110,8 +110,7 @@ class EntryChecks(nn.Module):
                 self._check_indices(self.names[index], tensors[index], _evaluate(table, sizes))
 
     def _check_indices(self, name: str, tensor: torch.Tensor, size: int) -> None:
-        is_plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.device.type == "cpu"
-        if not is_plain or tensor.numel() == 0 or torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        if tensor.numel() == 0 or not is_concrete(tensor):
             return
         low, high = torch.aminmax(tensor)
         for found in (int(low), int(high)):
@@ -136,6 +135,16 @@ class EntryChecks(nn.Module):
             shape = ", ".join(str(size) for size in found.shape)
             text = f"{type_name(found.dtype)}[{shape}]" if found.dim() else type_name(found.dtype)
         raise InputError(f"`{self.names[index]}` is {expected}, found {text}{why}")
+
+
+def is_concrete(tensor: torch.Tensor) -> bool:
+    """Whether reading the values is possible and cheap: a plain tensor on the CPU, outside every transformation."""
+    return (
+        type(tensor) in (torch.Tensor, nn.Parameter)
+        and tensor.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
 
 
 def _tests(types: Sequence[TensorType], facts: Facts) -> _Tests:

@@ -1,10 +1,244 @@
-"""The loop op."""
+"""The loop op: a Python loop in eager mode, torch's `scan` operator under compile and export."""
 
-from torch.fx import Proxy
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import fx, nn
+from torch._higher_order_ops.scan import scan
 
 from netdsl.backends.torch_fx.context import Emitter
+from netdsl.backends.torch_fx.emitter import GraphEmitter
+from netdsl.backends.torch_fx.entry_checks import is_concrete
+from netdsl.backends.torch_fx.recurrent import Cell, find_cell, run_cell
+from netdsl.dims import Dim
 from netdsl.ir import Node
+from netdsl.ops.loop import Loop
+from netdsl.tensor_type import DType
+
+Tensors: TypeAlias = Sequence[torch.Tensor]
+
+#: A loop of a constant number of steps up to this one is written out under compile and export.
+UNROLLED_STEPS = 8
 
 
-def lower_loop(emitter: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
-    raise NotImplementedError("loop")
+def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> tuple[fx.Proxy, ...]:
+    """A call of a leaf module that holds the body as a function of steps, carries, captured values and sizes."""
+    op, (region,) = node.op, node.regions
+    assert isinstance(op, Loop)
+    assert isinstance(emitter, GraphEmitter)
+    body = BodyEmitter(emitter)
+    body.bind(region.arguments, [body.placeholder(v.hint) for v in region.arguments])
+    body.run(region.nodes, region.results)
+    body.fx_graph.output(tuple(body.values[v].node for v in region.results))
+    step = fx.GraphModule(nn.Module(), fx.Graph(), class_name="Step")
+    for name, child in body.modules.items():
+        step.add_module(name, child)
+    step.graph = body.fx_graph
+    types = [v.type for v in region.results[op.carries : op.carries + op.yields]]
+    places = tuple(min(op.axis, t.rank) for t in types)
+    module = LoopModule(op, places, step, find_cell(emitter.network.graph, node))
+    empty = [(emitter.shape(op.stacked(t).sizes), emitter.dtype(t.dtype)) for t in types]
+    if op.has_until:
+        empty.append((emitter.shape(region.results[-1].type.sizes), torch.bool))
+    device = None if operands else emitter.device()
+    called = emitter.call_module(
+        emitter.add_module("loop", module), emitter.dim(op.count), tuple(empty), device, operands, tuple(body.lifted)
+    )
+    return tuple(called[i] for i in range(len(node.results)))
+
+
+class BodyEmitter(GraphEmitter):
+    """The emitter of a loop body: what is not an argument is computed once outside and passed in."""
+
+    def __init__(self, outer: GraphEmitter) -> None:
+        super().__init__(outer.network)
+        self._outer = outer
+        self._inner: dict[fx.Node, fx.Proxy] = {}
+        self.lifted: list[fx.Proxy] = []
+        self.modules: dict[str, nn.Module] = {}
+
+    def lift(self, proxy: fx.Proxy) -> fx.Proxy:
+        """A further argument of the body that stands for a value outside."""
+        found = self._inner.get(proxy.node)
+        if found is None:
+            last = next((n for n in reversed(self.fx_graph.nodes) if n.op == "placeholder"), None)
+            place = self.fx_graph._root if last is None else last
+            with self.fx_graph.inserting_after(place):
+                found = self._inner[proxy.node] = self.placeholder(proxy.node.name)
+            self.lifted.append(proxy)
+        return found
+
+    def dim(self, dim: Dim) -> "int | fx.Proxy":
+        size = self._outer.dim(dim)
+        return size if isinstance(size, int) else self.lift(size)
+
+    def own_dtype(self) -> "torch.dtype | fx.Proxy":
+        dtype = self._outer.own_dtype()
+        return self.lift(dtype) if isinstance(dtype, fx.Proxy) else dtype
+
+    def device(self) -> fx.Proxy:
+        return self.lift(self._outer.device())
+
+    def constant(self, values: Any, dtype: DType, shape: tuple[int, ...]) -> fx.Proxy:
+        return self.lift(self._outer.constant(values, dtype, shape))
+
+    def add_module(self, kind: str, module: nn.Module) -> str:
+        name = f"{kind}_{len(self.modules)}"
+        self.modules[name] = module
+        return name
+
+
+class LoopModule(nn.Module):
+    """One loop of a network.
+
+    Arguments: the number of steps; (shape, dtype) of each stacked yield and of the rows that stop; the device where
+    no operand tells it; the op's operands; further arguments of the body. Results: stacked yields, final carries.
+    """
+
+    def __init__(self, op: Loop, places: tuple[int, ...], step: fx.GraphModule, cell: Cell | None) -> None:
+        super().__init__()
+        self.step = step
+        self._places = places
+        self._cell = cell
+        self._axis, self._reverse = op.axis, op.reverse
+        self._sequences, self._carries, self._yields = op.sequences, op.carries, op.yields
+        self._has_length, self._has_until = op.has_length, op.has_until
+        self._is_short = op.count.is_const and op.count.value <= UNROLLED_STEPS
+
+    def forward(
+        self,
+        count: int,
+        empty: Sequence[tuple[tuple[int, ...], torch.dtype]],
+        device: torch.device | None,
+        operands: tuple[torch.Tensor, ...],
+        extra: tuple[Any, ...],
+    ) -> tuple[torch.Tensor, ...]:
+        first = self._sequences + self._has_length
+        sequences, carries = operands[: self._sequences], operands[first : first + self._carries]
+        lengths = operands[self._sequences] if self._has_length else None
+        fixed = (*operands[first + self._carries :], *extra)
+        device = operands[0].device if operands else device
+        is_traced = torch.compiler.is_compiling() and not self._is_short
+        is_exported = is_traced and torch.compiler.is_exporting()
+        if not is_exported and count == 0:
+            yields = empty[: self._yields]
+            return (*(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in yields), *carries)
+        if is_traced:
+            idle: list[torch.Tensor] = []
+            if self._has_until:
+                stopped = torch.zeros(empty[-1][0], dtype=torch.bool, device=device)
+                idle = [stopped if lengths is None else stopped.expand(lengths.shape)]
+            elif not carries:
+                idle = [torch.zeros((), device=device)]
+            index = torch.arange(count, device=device)
+            dtypes = [dtype for _, dtype in empty[: self._yields]]
+            return self._scan(index, sequences, lengths, [*carries, *idle], fixed, dtypes, is_exported)
+        if self._cell is not None and sequences[0].numel() > 0 and not torch.compiler.is_compiling():
+            return run_cell(self._cell, self._axis, self._reverse, sequences[0], lengths, carries, fixed)
+        return self._unrolled(count, sequences, lengths, carries, fixed)
+
+    def _unrolled(
+        self, count: int, sequences: Tensors, lengths: torch.Tensor | None, carries: Tensors, fixed: tuple[Any, ...]
+    ) -> tuple[torch.Tensor, ...]:
+        slices = [s.unbind(self._axis) for s in sequences]
+        outputs: list[list[torch.Tensor]] = [[] for _ in range(self._yields)]
+        done: torch.Tensor | None = None
+        for turn in range(count):
+            index = count - 1 - turn if self._reverse else turn
+            active = None if lengths is None else lengths > index
+            results = self.step(*(s[index] for s in slices), *carries, *fixed)
+            carries, values, done = self._advance(results, carries, active, done)
+            for output, value in zip(outputs, values, strict=True):
+                output.append(value)
+            if done is not None and is_concrete(done) and bool(done.all()):
+                for output in outputs:
+                    output.extend([torch.zeros_like(output[-1])] * (count - 1 - turn))
+                break
+        if self._reverse:
+            for output in outputs:
+                output.reverse()
+        return (*(torch.stack(o, at) for o, at in zip(outputs, self._places, strict=True)), *carries)
+
+    def _advance(
+        self, results: Tensors, carries: Tensors, active: torch.Tensor | None, done: torch.Tensor | None
+    ) -> tuple[Tensors, Tensors, torch.Tensor | None]:
+        """Carries, yields and stopped rows after a step; rows that are not active keep their carries, yield zeros."""
+        new, values = results[: self._carries], results[self._carries : self._carries + self._yields]
+        if done is not None:
+            active = ~done if active is None else active & ~done
+        if active is not None:
+            new = tuple(_where(active, n, c) for n, c in zip(new, carries, strict=True))
+            values = tuple(_where(active, v, torch.zeros_like(v)) for v in values)
+        if self._has_until:
+            stops = results[-1] if active is None else results[-1] & active
+            done = stops if done is None else done | stops
+        return new, values, done
+
+    def _scan(
+        self,
+        index: torch.Tensor,
+        sequences: Tensors,
+        lengths: torch.Tensor | None,
+        states: Tensors,
+        fixed: tuple[Any, ...],
+        dtypes: Sequence[torch.dtype],
+        is_padded: bool,
+    ) -> tuple[torch.Tensor, ...]:
+        """The loop by torch's operator; `is_padded` adds one idle step, because the operator takes no empty loop.
+
+        Args: index: of the steps. states: the carries and the stopped rows, or anything where there is neither.
+              dtypes: of the yields.
+        """
+        steps = [index, torch.ones_like(index, dtype=torch.bool), *(s.movedim(self._axis, 0) for s in sequences)]
+        if self._reverse:
+            steps = [s.flip(0) for s in steps]
+        if is_padded:
+            steps = [torch.cat([s, s.new_zeros((1, *s.shape[1:]))]) for s in steps]
+
+        held = [t.dtype for t in states]
+
+        def advance(state: Tensors, sliced: Tensors) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+            at, is_busy, *values = sliced
+            old = [_decoded(t, dtype) for t, dtype in zip(state, held, strict=True)]
+            carries = old[: self._carries]
+            active = is_busy if is_padded else None
+            if lengths is not None:
+                active = lengths > at if active is None else active & (lengths > at)
+            results = self.step(*values, *carries, *fixed)
+            new, out, done = self._advance(results, carries, active, old[-1] if self._has_until else None)
+            idle = old[self._carries :] if done is None else [done]
+            return [_encoded(t) for t in (*new, *idle)], [_encoded(t) for t in out]
+
+        final, outputs = scan(advance, [_encoded(t) for t in states], [s.contiguous() for s in steps])
+        outputs = [_decoded(t, dtype) for t, dtype in zip(outputs, dtypes, strict=True)]
+        final = [_decoded(t, dtype) for t, dtype in zip(final[: self._carries], held, strict=False)]
+        if is_padded:
+            outputs = [o[:-1] for o in outputs]
+        if self._reverse:
+            outputs = [o.flip(0) for o in outputs]
+        return (*(o.movedim(0, at) for o, at in zip(outputs, self._places, strict=True)), *final)
+
+
+def _encoded(tensor: torch.Tensor) -> torch.Tensor:
+    """A fresh float tensor in plain layout that `_decoded` turns back.
+
+    What the operator carries and yields must have one layout, share no memory and, for its gradient, be a float:
+    integers travel bit by bit in a float64.
+    """
+    if tensor.dtype == torch.bool:
+        return tensor.to(torch.float32)
+    if not tensor.dtype.is_floating_point:
+        tensor = tensor.to(torch.int64).view(torch.float64)
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def _decoded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if dtype.is_floating_point:
+        return tensor
+    return tensor > 0 if dtype == torch.bool else tensor.view(torch.int64).to(dtype)
+
+
+def _where(active: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
+    """`new` in the active rows: `active` covers the leading axes."""
+    return torch.where(active.reshape(active.shape + (1,) * (new.dim() - active.dim())), new, old)

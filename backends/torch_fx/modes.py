@@ -1,6 +1,6 @@
 """One module that computes one graph in training and another in evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
