@@ -1,0 +1,195 @@
+"""The library's face: load a `.net` text, check it, and make a torch module, an ONNX file or a report of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netdsl.check.modules import project_root, read_text
+from netdsl.check.network import CheckedNetwork, Session
+from netdsl.check.values import CheckValue
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.did_you_mean import suggest
+from netdsl.dims import Dim
+from netdsl.ir import Graph
+from netdsl.source import Source
+from netdsl.tensor_type import DTYPES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    Weights = Mapping[str, NDArray[np.generic]]
+
+
+def load(path_or_text: "str | Path", **statics: Any) -> "Module":
+    """The networks of a `.net` file, or of a text that holds a line end or a `{`.
+
+    Args:   statics: values for the networks' static parameters, by name; each network takes those it knows.
+    Raises: NetError: the file cannot be read, or its text is wrong; every finding is in it.
+    """
+    if isinstance(path_or_text, str) and ("\n" in path_or_text or "{" in path_or_text):
+        return Module(Session(Source("<text>", path_or_text), None, None), dict(statics))
+    path = Path(path_or_text)
+    return Module(open_session(path), dict(statics))
+
+
+def open_session(path: Path) -> Session:
+    """A session over a file.
+
+    Raises: NetError: E0701: the file cannot be read.
+    """
+    opened = read_text(Path(path).resolve())
+    if isinstance(opened, str):
+        raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {opened}"))
+    return Session(Source(str(path), opened[0]), path.resolve(), project_root(path))
+
+
+@dataclass(eq=False)
+class Module(Mapping[str, "Network"]):
+    """The networks of one file by name; each is checked when it is asked for."""
+
+    session: Session
+    statics: dict[str, Any]
+    _networks: dict[str, "Network"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.session.raise_if_wrong()
+
+    def __getitem__(self, name: str) -> "Network":
+        if name not in self.session.networks:
+            near = suggest(name, list(self.session.networks))
+            hint = f"; did you mean `{near}`?" if near else f"; it has {', '.join(self.session.networks) or 'none'}"
+            raise KeyError(f"{self.session.source.path} has no network `{name}`{hint}")
+        if name not in self._networks:
+            known = {p.name for p in self.session.networks[name].header.statics}
+            self._networks[name] = Network(self.session, name, {k: v for k, v in self.statics.items() if k in known})
+        return self._networks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.session.networks)
+
+    def __len__(self) -> int:
+        return len(self.session.networks)
+
+
+@dataclass(eq=False)
+class Network:
+    """One network with its statics given.
+
+    Raises: NetError: what is wrong with it, on construction.
+    """
+
+    session: Session
+    name: str
+    statics: dict[str, Any]
+    checked: CheckedNetwork = field(init=False)
+
+    def __post_init__(self) -> None:
+        values: dict[str, CheckValue] = {k: _static(v) for k, v in self.statics.items()}
+        self.checked = self.session.network(self.name, values)
+
+    def set(self, **statics: Any) -> "Network":
+        """The same network with other statics."""
+        return Network(self.session, self.name, {**self.statics, **statics})
+
+    @property
+    def graph(self) -> Graph:
+        """The typed graph in evaluation mode."""
+        return self.checked.eval_graph
+
+    @property
+    def param_count(self) -> int:
+        """Elements of all trained parameters."""
+        return sum(p.value.type.numel().value for p in self.graph.params if p.kind == "param")
+
+    def flops(self, **sizes: int) -> int:
+        """Floating-point operations of one call at the given free sizes, as `torch.utils.flop_counter` counts them."""
+        return graph_flops(self.graph).evaluate(sizes)
+
+    def weights(self, weights: "Weights | torch.nn.Module | str | Path | None" = None, *, seed: int = 0) -> "dict[str, NDArray[np.generic]]":
+        """Values of every parameter by path: initial ones for `seed`, or those of a mapping, a module or a file.
+
+        Raises: NetError: E0720 and after: tensors that are missing, extra or of another shape, all listed.
+        """
+        from netdsl.weights import resolve
+
+        return resolve(self.graph, weights, seed)
+
+    def torch(self, *, seed: int = 0, weights: "Weights | torch.nn.Module | str | Path | None" = None) -> "torch.fx.GraphModule":
+        """A trainable `torch.fx.GraphModule`; keys of its state dict are the parameter paths."""
+        from netdsl.backends.torch_fx.module import build_module
+
+        training = self.checked.train_graph
+        return build_module(
+            self.graph, self.weights(weights, seed=seed), training_graph=None if training is self.graph else training
+        )
+
+    def onnx(
+        self,
+        path: "str | Path",
+        *,
+        seed: int = 0,
+        weights: "Weights | torch.nn.Module | str | Path | None" = None,
+        opset: int = 21,
+        validate: bool = True,
+    ) -> "Report":
+        """Write an ONNX file, atomically; the default passes run first, each validated.
+
+        Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
+        """
+        from netdsl.export import export_onnx
+
+        return export_onnx(self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate)
+
+    def reference(
+        self, inputs: "Mapping[str, NDArray[np.generic]]", *, seed: int = 0,
+        weights: "Weights | torch.nn.Module | str | Path | None" = None,
+    ) -> "dict[str, NDArray[np.generic]]":
+        """Outputs of the float64 reference."""
+        from netdsl.backends.reference.execute import run
+
+        return dict(run(self.graph, inputs, self.weights(weights, seed=seed)).outputs)
+
+
+def graph_flops(graph: Graph) -> Dim:
+    """FLOPs of a graph as a size over its free dimensions; a loop counts its body once a step."""
+    return _flops(graph.nodes)
+
+
+def _flops(nodes: Any) -> Dim:
+    from netdsl.ops.loop import Loop
+
+    total = Dim.of(0)
+    for node in nodes:
+        if isinstance(node.op, Loop):
+            total = total + node.op.count * _flops(node.regions[0].nodes)
+        else:
+            total = total + node.op.flops(node.operand_types, tuple(v.type for v in node.results))
+    return total
+
+
+def _static(value: Any) -> CheckValue:
+    """A Python value as a static of the language."""
+    from netdsl.check.values import ListValue, TupleValue
+
+    if isinstance(value, list):
+        return ListValue(tuple(_static(v) for v in value))
+    if isinstance(value, tuple):
+        return TupleValue(tuple(_static(v) for v in value), (None,) * len(value))
+    if isinstance(value, str) and value in DTYPES:
+        return DTYPES[value]
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return value
+    raise TypeError(f"a static is an int, float, bool, str, list or tuple, not {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an export did: the path, its size, and one row a pass."""
+
+    path: Path
+    size_bytes: int
+    nodes: int
+    rows: tuple[Any, ...] = ()

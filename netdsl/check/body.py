@@ -1,0 +1,227 @@
+"""The checking of one body: its scope, its builder, and the entry points that the other modules call."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Iterator
+
+from netdsl import syntax as s
+from netdsl.check.builder import Builder
+from netdsl.check.report import Silent, mistake
+from netdsl.check.scope import Scope
+from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.dims import Dim, DimError
+from netdsl.ops.base import Op
+from netdsl.source import Span
+from netdsl.tensor_type import Axis, DType, ShapeError, TensorType
+
+if TYPE_CHECKING:
+    from netdsl.check.checker import Checker
+    from netdsl.check.modules import FileScope
+
+
+@dataclass(frozen=True, slots=True)
+class DimOrigin:
+    """Where a header's dimension got its size: the header's place, and the argument that fixed it."""
+
+    value: DimValue
+    header: Span
+    source: Span | None
+
+
+@dataclass(eq=False)
+class Body:
+    """One body being checked.
+
+    Args:
+        path:    parameter path of the turns around the current statement (`blocks.3`).
+        dims:    the header's dimensions; dtypes: its `float`, `int`, `num`.
+        generic: a block that nothing calls, checked with rigid symbols; what cannot be decided stays silent.
+    """
+
+    checker: "Checker"
+    builder: Builder
+    scope: Scope
+    file: "FileScope"
+    path: str = ""
+    dims: dict[str, DimOrigin] = field(default_factory=dict)
+    dtypes: dict[str, DType] = field(default_factory=dict)
+    generic: bool = False
+    given: dict[str, TensorValue] = field(default_factory=dict)
+    inputs: dict[str, TensorValue] = field(default_factory=dict)
+    in_unlabelled_loop: Span | None = None
+    yields: list[list[TensorValue]] = field(default_factory=list)
+    #: The axes that `..` stands for, under local names, and the caller's names of them.
+    leading: tuple[Axis, ...] | None = None
+    leading_names: tuple[str | None, ...] = ()
+    #: The caller's axis name of each header dimension.
+    callers: dict[str, str | None] = field(default_factory=dict)
+
+    def text(self, expr: s.Expr) -> str:
+        """The source text of an expression."""
+        return expr.span.source.text[expr.span.start : expr.span.end]
+
+    # --- entry points, implemented in the modules of this folder ---
+
+    def evaluate(self, expr: s.Expr) -> CheckValue:
+        from netdsl.check.expressions import evaluate
+
+        return evaluate(self, expr)
+
+    def run(self, body: s.Body) -> None:
+        from netdsl.check.statements import run_statements
+
+        run_statements(self, body.statements)
+
+    # --- scopes ---
+
+    @contextmanager
+    def nested(self, *, is_loop: bool = False) -> Iterator[Scope]:
+        outer = self.scope
+        self.scope = Scope(outer, is_loop)
+        try:
+            yield self.scope
+        finally:
+            self.scope = outer
+
+    # --- values of one kind ---
+
+    def tensor(self, value: CheckValue, span: Span, *, like: DType | None = None, what: str = "this") -> TensorValue:
+        """`value` as a tensor: numbers and sizes become constants of the type `like`.
+
+        Raises: Mistake E0301: it is no tensor.
+        """
+        if isinstance(value, TensorValue):
+            return value
+        if value is POISON:
+            raise Silent
+        if isinstance(value, (bool, int, float, DimValue)):
+            from netdsl.check.literals import scalar
+
+            return scalar(self, value, like, span)
+        raise mistake("E0301", f"{what} needs a tensor, found {describe(value)}", span)
+
+    def static_int(self, expr: s.Expr, *, what: str) -> int:
+        """The value of `expr`, which must be known when building (rule R1).
+
+        Raises: Mistake E0302: it is dynamic or no int.
+        """
+        value = self.evaluate(expr)
+        if value is POISON:
+            raise Silent
+        if isinstance(value, DimValue) and value.dim.is_const:
+            return value.dim.value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, DimValue):
+            if self.generic:
+                raise Silent
+            raise mistake(
+                "E0302", f"{what} must be known when building, and {value} is a free dimension", expr.span,
+                f"{value} is known only at run time",
+                help=f"make it static: `[{value}: int]` in the network's header" if value.name else None,
+            )
+        raise mistake("E0302", f"{what} must be an int, found {describe(value)}", expr.span)
+
+    def dim(self, value: CheckValue, span: Span, *, what: str = "a dimension") -> DimValue:
+        """`value` as a size.
+
+        Raises: Mistake E0303.
+        """
+        if isinstance(value, DimValue):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return DimValue(Dim.of(value))
+        if value is POISON:
+            raise Silent
+        raise mistake("E0303", f"{what} must be a size, found {describe(value)}", span)
+
+    # --- emitting ---
+
+    def apply(
+        self,
+        op: Op,
+        operands: Sequence[TensorValue],
+        span: Span,
+        operand_spans: Sequence[Span] = (),
+        hint: str = "",
+    ) -> tuple[TensorValue, ...]:
+        """Check `op` on its operands and append the node.
+
+        Raises: Mistake: the operands do not fit; the message shows where each size came from.
+        """
+        types = tuple(v.type for v in operands)
+        try:
+            op = op.normalised(types)
+            results = op.infer(types, self.builder.facts)
+        except ShapeError as error:
+            raise self.shape_mistake(error, types, span, operand_spans) from None
+        except (DimError, ZeroDivisionError) as error:
+            raise mistake("E0505", f"the size of this value cannot be computed: {error}", span) from None
+        results = tuple(self._simplified(t, span) for t in results)
+        values = self.builder.emit(op, [v.value for v in operands], results, span, hint)
+        return tuple(TensorValue(v, t) for v, t in zip(values, results, strict=True))
+
+    def apply1(self, op: Op, operands: Sequence[TensorValue], span: Span, operand_spans: Sequence[Span] = ()) -> TensorValue:
+        (result,) = self.apply(op, operands, span, operand_spans)
+        return result
+
+    def _simplified(self, t: TensorType, span: Span) -> TensorType:
+        facts = self.builder.facts
+        axes = []
+        changed = False
+        for axis in t.axes:
+            size = axis.size
+            if not size.is_const:
+                size = facts.simplify(size)
+                low, high = facts.bounds(size)
+                if high is not None and high < 0:
+                    raise mistake("E0209", f"this value would have a size of {size}, below 0", span)
+            if size.is_const and not 0 <= size.value < 2**31:
+                raise mistake("E0209", f"this value would have an axis of size {size.value}", span,
+                              help="sizes lie between 0 and 2147483647")
+            if size is not axis.size:
+                changed = True
+                axis = type(axis)(axis.name, size, axis.structure)
+            axes.append(axis)
+        self.checker.limits.elements(t, span)
+        return t.with_axes(axes) if changed else t
+
+    def shape_mistake(
+        self, error: ShapeError, types: tuple[TensorType, ...], span: Span, operand_spans: Sequence[Span]
+    ) -> Exception:
+        """The diagnostic of a broken type rule, with the operands' types and the origins of their sizes."""
+        if self.generic and error.code in ("E0208", "E0211"):
+            return Silent()
+        others: list[Label] = []
+        known = list(operand_spans)
+        mentioned = {i for i, _ in error.axes} | {i for i, _ in error.labels}
+        for index in sorted(mentioned):
+            if index < len(known) and index < len(types) and known[index] != span:
+                others.append(Label(known[index], f"this is {types[index]}"))
+        names: dict[str, None] = {}
+        for index, axis in error.axes:
+            if index < len(types) and axis < types[index].rank:
+                a = types[index].axes[axis]
+                if a.name is not None:
+                    names.setdefault(a.name)
+        for name in names:
+            origin = self.dims.get(name)
+            if origin is not None:
+                bound = ""
+                if origin.source is not None:
+                    bound = f", bound by the call at line {origin.source.line}"
+                others.append(Label(origin.header, f"`{name}` is {origin.value.dim}{bound}"))
+        place = span
+        label = ""
+        if error.operand is not None and error.operand < len(known):
+            place = known[error.operand]
+            if error.operand < len(types):
+                label = f"this is {types[error.operand]}"
+            others = [o for o in others if o.span != place]
+        from netdsl.check.report import Mistake
+
+        return Mistake(
+            Diagnostic(error.code, error.title, Label(place, label), tuple(others), error.notes, help=error.help)
+        )

@@ -1,0 +1,214 @@
+"""Building the graph of one block body, and stamping a checked body out at a call."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from netdsl.check.values import CheckValue, ListValue, TensorValue, TupleValue
+from netdsl.digest import digest
+from netdsl.dims import Facts
+from netdsl.ir import Init, Instance, Node, Region, Tap, Value, walk
+from netdsl.ops.base import Op
+from netdsl.source import Span
+from netdsl.tensor_type import TensorType
+
+
+@dataclass(slots=True)
+class ParamEntry:
+    """A parameter or state of a body; `path` is relative to the body."""
+
+    path: str
+    kind: str
+    value: Value
+    type: TensorType
+    init: Init
+    span: Span
+
+
+@dataclass(eq=False, slots=True)
+class Template:
+    """A block body checked once for its statics, input types, facts and mode (rule R8), to be stamped at calls."""
+
+    block: str
+    statics: tuple[tuple[str, str], ...]
+    inputs: tuple[Value, ...]
+    given: tuple[tuple[str, Value], ...]
+    params: tuple[ParamEntry, ...]
+    nodes: tuple[Node, ...]
+    instances: tuple[Instance, ...]
+    taps: tuple[Tap, ...]
+    updates: tuple[tuple[str, Value], ...]
+    result: CheckValue
+    digest: str
+    depends_on_mode: bool
+    size: int
+
+
+@dataclass(eq=False)
+class Builder:
+    """Collects what one body makes. Nodes go to the innermost open region."""
+
+    facts: Facts
+    block: str
+    span: Span
+    nodes: list[Node] = field(default_factory=list)
+    params: dict[str, ParamEntry] = field(default_factory=dict)
+    states: dict[str, Value] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
+    taps: dict[str, Value] = field(default_factory=dict)
+    used_names: dict[tuple[str, str], int] = field(default_factory=dict)
+    depends_on_mode: bool = False
+    size: int = 0
+    regions: list[list[Node]] = field(default_factory=list)
+
+    def emit(self, op: Op, operands: Sequence[Value], types: Sequence[TensorType], span: Span, hint: str = "") -> tuple[Value, ...]:
+        """Append one node; its IR results carry no axis names."""
+        results = tuple(Value(t.without_names(), hint) for t in types)
+        self.append(Node(op, tuple(operands), results, (span,), 0))
+        return results
+
+    def append(self, node: Node) -> None:
+        (self.regions[-1] if self.regions else self.nodes).append(node)
+        self.size += 1
+
+    def unique(self, scope: str, name: str) -> str:
+        """`name`, or `name_2` at its second use in the same path scope (rule R6)."""
+        count = self.used_names.get((scope, name), 0) + 1
+        self.used_names[(scope, name)] = count
+        return join(scope, name if count == 1 else f"{name}_{count}")
+
+    def add_param(self, entry: ParamEntry) -> None:
+        self.params[entry.path] = entry
+        if entry.kind == "state":
+            self.states[entry.path] = entry.value
+
+    def tap(self, path: str, value: Value) -> None:
+        self.taps[path] = value
+
+    def finish(
+        self,
+        statics: tuple[tuple[str, str], ...],
+        inputs: tuple[Value, ...],
+        given: tuple[tuple[str, Value], ...],
+        result: CheckValue,
+    ) -> Template:
+        updates = tuple((p, v) for p, v in self.states.items() if v is not self.params[p].value)
+        outputs = tuple(tensors_in(result))
+        return Template(
+            self.block, statics, inputs, given, tuple(self.params.values()), tuple(self.nodes), tuple(self.instances),
+            tuple(Tap(p, v) for p, v in self.taps.items()), updates, result,
+            digest(self.nodes, (*inputs, *(v for _, v in given)), outputs), self.depends_on_mode, self.size,
+        )
+
+
+def join(scope: str, name: str) -> str:
+    return f"{scope}.{name}" if scope else name
+
+
+def tensors_in(value: CheckValue) -> Iterable[Value]:
+    """The IR values in a check-time value, in order."""
+    if isinstance(value, TensorValue):
+        yield value.value
+    elif isinstance(value, (TupleValue, ListValue)):
+        for item in value.items:
+            yield from tensors_in(item)
+
+
+def stamp(
+    template: Template,
+    into: Builder,
+    arguments: Sequence[Value],
+    given: Sequence[Value],
+    path: str,
+    span: Span,
+    shared: dict[str, TensorValue] | None = None,
+) -> dict[Value, Value]:
+    """Copy a template's nodes into `into` and return the map from its values to the new ones.
+
+    Args:
+        path:   parameter path of the call in `into`.
+        shared: parameters of a `let` instance by relative path; those present are used instead of made, the
+                others are made and added.
+    """
+    mapping: dict[Value, Value] = dict(zip(template.inputs, arguments, strict=True))
+    mapping.update(zip((v for _, v in template.given), given, strict=True))
+    for entry in template.params:
+        full = join(path, entry.path)
+        known = into.params.get(full)
+        if known is None and shared is not None and entry.path in shared:
+            mapping[entry.value] = shared[entry.path].value
+            continue
+        if known is None:
+            known = replace(entry, path=full, value=Value(entry.value.type, full))
+            into.add_param(known)
+            if shared is not None:
+                shared[entry.path] = TensorValue(known.value, entry.type)
+        mapping[entry.value] = into.states[full] if entry.kind == "state" else known.value
+    base = len(into.instances) + 1
+    for node in template.nodes:
+        into.append(_copy(node, mapping, base))
+    into.size += template.size - len(template.nodes)
+    into.instances.append(
+        Instance(
+            0, template.block, template.statics, path, span,
+            tuple(arguments), tuple(mapping.get(v, v) for v in tensors_in(template.result)), template.digest,
+        )
+    )
+    for row in template.instances:
+        into.instances.append(
+            replace(
+                row,
+                parent=row.parent + base,
+                path=join(path, row.path),
+                inputs=tuple(mapping.get(v, v) for v in row.inputs),
+                outputs=tuple(mapping.get(v, v) for v in row.outputs),
+            )
+        )
+    for tap in template.taps:
+        into.tap(join(path, tap.path), mapping.get(tap.value, tap.value))
+    for name, value in template.updates:
+        into.states[join(path, name)] = mapping.get(value, value)
+    into.depends_on_mode |= template.depends_on_mode
+    return mapping
+
+
+def _copy(node: Node, mapping: dict[Value, Value], base: int) -> Node:
+    results = []
+    for old in node.results:
+        new = Value(old.type, old.hint)
+        mapping[old] = new
+        results.append(new)
+    regions = tuple(_copy_region(r, mapping, base) for r in node.regions) if node.regions else ()
+    return Node(
+        node.op, tuple([mapping.get(v, v) for v in node.operands]), tuple(results), node.spans, node.instance + base, regions
+    )
+
+
+def _copy_region(region: Region, mapping: dict[Value, Value], base: int) -> Region:
+    for argument in region.arguments:
+        mapping[argument] = Value(argument.type, argument.hint)
+    nodes = tuple(_copy(n, mapping, base) for n in region.nodes)
+    return Region(
+        tuple(mapping[a] for a in region.arguments), nodes, tuple(mapping.get(v, v) for v in region.results)
+    )
+
+
+def isolate(nodes: list[Node], own: Sequence[Value], results: Sequence[Value]) -> tuple[Region, tuple[Value, ...], dict[Value, Value]]:
+    """Close a region: every value it reads from outside becomes an argument after `own`.
+
+    Returns the region, the captured outer values in order of first use, and the substitution made.
+    """
+    inside = set(own)
+    for node in nodes:
+        inside.update(node.results)
+    captured: dict[Value, Value] = {}
+    for value in (*(v for n in nodes for v in n.operands), *results):
+        if value not in inside and value not in captured:
+            captured[value] = Value(value.type, value.hint)
+    if captured:
+        nodes = [replace(n, operands=tuple(captured.get(v, v) for v in n.operands)) for n in nodes]
+    region = Region((*own, *captured.values()), tuple(nodes), tuple(captured.get(v, v) for v in results))
+    return region, tuple(captured), captured
+
+
+def count_nodes(nodes: Iterable[Node]) -> int:
+    return sum(1 for _ in walk(tuple(nodes)))

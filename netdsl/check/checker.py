@@ -1,0 +1,98 @@
+"""The session of one check: files, memoised bodies, mode, and name look-up."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netdsl import syntax as s
+from netdsl.check.builder import Template
+from netdsl.check.limits import Limits
+from netdsl.check.modules import FileScope, Library
+from netdsl.check.report import Mistake, Reporter, mistake
+from netdsl.check.values import BlockRef, CheckValue, ConstFunction
+from netdsl.did_you_mean import suggest
+from netdsl.source import Span
+from netdsl.tensor_type import DTYPES, F32, DType
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+@dataclass(eq=False)
+class Checker:
+    """Checks bodies in one mode. `memo` maps (block, statics, input types, facts) to templates (rule R8)."""
+
+    reporter: Reporter
+    library: Library
+    training: bool = False
+    default_float: DType = F32
+    limits: Limits = field(default_factory=Limits)
+    memo: dict[Any, Template | None] = field(default_factory=dict)
+    depth: int = 0
+    turns: int = 1
+    used_blocks: set[int] = field(default_factory=set)
+    #: The network being checked, for messages about its free dimensions.
+    network: s.Block | None = None
+
+    @staticmethod
+    def for_source(root: Path | None = None, **options: Any) -> "Checker":
+        reporter = Reporter()
+        return Checker(reporter, Library(reporter, root), **options)
+
+    @staticmethod
+    def is_capital(name: str) -> bool:
+        """Whether a name can be a dimension: its first letter is a capital."""
+        return name.lstrip("_")[:1].isupper()
+
+    def look_up(self, body: "Body", name: str, span: Span) -> CheckValue:
+        """What `name` stands for: the body's scope, the file, its imports, the prelude, the primitives (rule R20).
+
+        Raises: Mistake E0300.
+        """
+        found = body.scope.find(name)
+        if found is not None:
+            if found.kind == "one_side":
+                raise mistake("E0306", f"`{name}` is defined on one side of an `if` only", span,
+                              others=((found.span, "defined here"),), help="define it on both sides, or before the `if`")
+            return found.value
+        return self.global_name(body.file, name, span)
+
+    def global_name(self, file: FileScope, name: str, span: Span) -> CheckValue:
+        """A name outside any body. Raises: Mistake E0300."""
+        from netdsl.check.library import BUILTINS
+        from netdsl.check.statics import constant_of
+
+        declared = file.find(name) or self.library.prelude(name)
+        if declared is not None:
+            scope, item = declared
+            if isinstance(item, s.Const):
+                return ConstFunction(item, scope) if item.params is not None else constant_of(self, scope, item)
+            if isinstance(item, s.Recipe):
+                raise mistake("E0307", f"`{name}` is a recipe, not a value", span)
+            self.used_blocks.add(id(item))
+            return BlockRef(item, scope)
+        if name in BUILTINS:
+            return BUILTINS[name]
+        if name in DTYPES:
+            return DTYPES[name]
+        raise self.unknown(name, span, [*file.own, *file.imported, *file.modules, *self.library.prelude_names(), *BUILTINS, *DTYPES])
+
+    def unknown_name(self, body: "Body", expr: s.Name) -> Mistake:
+        try:
+            self.global_name(body.file, expr.id, expr.span)
+        except Mistake as error:
+            return error
+        return mistake("E0303", f"`{expr.id}` is not a size", expr.span)
+
+    def unknown(self, name: str, span: Span, candidates: list[str]) -> Mistake:
+        near = suggest(name, candidates)
+        help = f"did you mean `{near}`?" if near else None
+        if near is None and name in ATTENTION_HINTS:
+            help = f"add `import {ATTENTION_HINTS[name]}: {name}`"
+        return mistake("E0300", f"nothing is named `{name}` here", span, help=help)
+
+
+#: Public names that need an import, for the help line.
+ATTENTION_HINTS: dict[str, str] = dict.fromkeys(
+    ("SelfAttention", "CrossAttention", "MultiHeadAttention", "attend", "Rotary"), "std.attention"
+)

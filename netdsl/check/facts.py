@@ -1,0 +1,128 @@
+"""`where`: facts of a header, proved at a call, assumed for a network (rule R5)."""
+
+from netdsl import syntax as s
+from netdsl.check.body import Body
+from netdsl.check.report import Silent, mistake
+from netdsl.check.statics import COMPARISON, plain
+from netdsl.check.values import POISON, CheckValue, DimValue, describe
+from netdsl.dims import Dim, Facts
+from netdsl.source import Span
+
+Relation = tuple[str, Dim, Dim]
+
+
+def relations(body: Body, fact: s.Fact) -> "list[Relation] | bool":
+    """A fact as relations between sizes, or its truth where it is about statics only."""
+    if fact.low is not None and fact.high is not None:
+        value = body.evaluate(fact.value)
+        low, high = body.evaluate(fact.low), body.evaluate(fact.high)
+        numbers = [plain(v) for v in (value, low, high)]
+        if all(isinstance(n, (int, float)) for n in numbers):
+            return bool(numbers[1] <= numbers[0] <= numbers[2])  # type: ignore[operator]
+        return [(">=", _size(body, value, fact), _size(body, low, fact)), ("<=", _size(body, value, fact), _size(body, high, fact))]
+    expr = fact.value
+    while isinstance(expr, s.Paren):
+        expr = expr.inner
+    if isinstance(expr, s.Binary) and expr.op in COMPARISON:
+        left, right = body.evaluate(expr.left), body.evaluate(expr.right)
+        if left is POISON or right is POISON:
+            raise Silent
+        if isinstance(left, DimValue) or isinstance(right, DimValue):
+            return [(expr.op, _size(body, left, fact), _size(body, right, fact))]
+    answer = body.evaluate(expr)
+    if isinstance(answer, bool):
+        return answer
+    raise mistake("E0340", f"`where` needs a comparison, found {describe(answer)}", fact.span)
+
+
+def _size(body: Body, value: CheckValue, fact: s.Fact) -> Dim:
+    return body.dim(value, fact.span, what="a `where` clause").dim
+
+
+def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None:
+    """Prove the callee's facts from the caller's.
+
+    Raises: Mistake E0210: refuted; E0211: neither proved nor refuted.
+    """
+    facts = inner.builder.facts
+    for fact in header.where:
+        try:
+            found = relations(inner, fact)
+        except Silent:
+            continue
+        text = inner.text(fact)  # type: ignore[arg-type]
+        if isinstance(found, bool):
+            if not found:
+                raise mistake("E0210", f"`{header.name}` needs `{text}`{_values(inner, fact)}", span, "this call",
+                              others=((fact.span, "required here"),))
+            continue
+        for op, left, right in found:
+            answer = facts.prove(op, left, right)  # type: ignore[arg-type]
+            if answer is False:
+                raise mistake("E0210", f"`{header.name}` needs `{text}`{_values(inner, fact)}", span, "this call",
+                              others=((fact.span, "required here"),))
+            if answer is None:
+                if not caller.generic:
+                    raise mistake(
+                        "E0211", f"`{header.name}` needs `{text}`, and nothing says that {left} {op} {right}", span,
+                        "this call", others=((fact.span, "required here"),),
+                        help=f"add `where {left} {op} {right}` to the header of the network",
+                    )
+                facts = facts.with_fact(op, left, right)  # type: ignore[arg-type]
+    inner.builder.facts = facts
+
+
+def _values(inner: Body, fact: s.Fact) -> str:
+    """`, and D is 190, heads is 3`: the sizes that a refuted fact mentions."""
+    names: dict[str, str] = {}
+    pending: list[object] = [fact.value, fact.low, fact.high]
+    while pending:
+        e = pending.pop()
+        if isinstance(e, s.Name):
+            found = inner.scope.find(e.id)
+            if found is not None:
+                value = found.value
+                names[e.id] = str(value.dim) if isinstance(value, DimValue) else str(value)
+        elif isinstance(e, s.Binary):
+            pending += [e.right, e.left]
+        elif isinstance(e, s.Paren):
+            pending.append(e.inner)
+    shown = [f"{n} is {v}" for n, v in names.items() if n != v]
+    return f", and {', '.join(shown)}" if shown else ""
+
+
+def assume_where(body: Body, header: s.Header) -> Facts:
+    """The facts of a network's own header, over its free dimensions.
+
+    Raises: Mistake E0210: a fact about statics is false; E0213: a fact makes a free dimension constant.
+    """
+    facts = body.builder.facts
+    for fact in header.where:
+        found = relations(body, fact)
+        if isinstance(found, bool):
+            if not found:
+                raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)  # type: ignore[arg-type]
+            continue
+        for op, left, right in found:
+            if left.is_const and right.is_const:
+                if not COMPARISON[op](left.value, right.value):
+                    raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)  # type: ignore[arg-type]
+                continue
+            if facts.prove(op, left, right) is False:  # type: ignore[arg-type]
+                raise mistake("E0210", f"`{body.text(fact)}` contradicts the facts before it", fact.span)  # type: ignore[arg-type]
+            facts = _with(facts, op, left, right)
+    for name, origin in body.dims.items():
+        low, high = facts.bounds(origin.value.dim)
+        if not origin.value.dim.is_const and low is not None and low == high:
+            raise mistake("E0213", f"the free dimension `{name}` can only be {low}", origin.header,
+                          help=f"write {low} in place of `{name}`, or make it static: `[{name}: int = {low}]`")
+    return facts
+
+
+def _with(facts: Facts, op: str, left: Dim, right: Dim) -> Facts:
+    if right.is_const and str(left) in left.symbols and op in (">=", "<=", ">", "<"):
+        value = right.value
+        low = value if op == ">=" else value + 1 if op == ">" else None
+        high = value if op == "<=" else value - 1 if op == "<" else None
+        return facts.with_bounds(str(left), low, high)
+    return facts.with_fact(op, left, right)  # type: ignore[arg-type]

@@ -1,0 +1,285 @@
+"""`scan`: a recurrence over an axis, with a cell or with a body (rule R11)."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check import calls
+from netdsl.check.builder import isolate
+from netdsl.check.report import Silent, mistake
+from netdsl.check.values import (
+    POISON,
+    BlockRef,
+    CheckValue,
+    DimValue,
+    InstanceRef,
+    TensorValue,
+    TupleValue,
+    describe,
+)
+from netdsl.ir import Node, Value
+from netdsl.ops.loop import Loop, loop_results
+from netdsl.source import Span
+from netdsl.tensor_type import I64, Axis, ShapeError, TensorType, unify_axis
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence_:
+    """One scanned tensor: `name` stands for its step in a body (None: it has no step name)."""
+
+    name: str | None
+    value: TensorValue
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    axis: int
+    reverse: bool
+    length: TensorValue | None
+
+
+def scan(body: "Body", expr: s.Loop) -> CheckValue:
+    """Check a `scan` and append its loop node.
+
+    Raises: Mistake E0357 to E0361.
+    """
+    if expr.kind != "scan":
+        raise mistake("E0362", f"`{expr.kind}` is not part of this version of the language", expr.span)
+    if expr.until is not None or expr.given is not None:
+        raise mistake("E0362", "`until` and `given` are not part of `scan`", expr.span)
+    over, args = _options(expr.over)
+    sequences, count = _sequences(body, over)
+    options = _evaluate_options(body, args, expr, bool(sequences))
+    rank_axis = _axis(options.axis, sequences, expr)
+    for sequence in sequences:
+        size = sequence.value.type.axes[rank_axis].size
+        if count is None:
+            count = DimValue(size, sequence.value.type.axes[rank_axis].name)
+            continue
+        try:
+            unify_axis(Axis(count.name, count.dim), sequence.value.type.axes[rank_axis], body.builder.facts, what="`scan`")
+        except ShapeError as error:
+            raise mistake(error.code, error.title, sequence.span, f"this is {sequence.value.type}", help=error.help) from None
+    assert count is not None
+    carries, names = _carries(body, expr.start, expr)
+    op = Loop(rank_axis, count.dim, len(sequences), len(carries), 0, options.reverse, options.length is not None)
+    steps = [_step(sequence, rank_axis) for sequence in sequences]
+    own = [Value(t.type.without_names(), "step") for t in (*steps, *carries)]
+    inside = [TensorValue(v, t.type) for v, t in zip(own, (*steps, *carries), strict=True)]
+    body.builder.regions.append([])
+    first_instance = len(body.builder.instances)
+    try:
+        if expr.cell is not None:
+            following, yields = _run_cell(body, expr, inside, len(steps), carries)
+        else:
+            following, yields = _run_body(body, expr, sequences, inside, len(steps), names)
+        ends = [_carried(body, c, f, n, expr) for c, f, n in zip(carries, following, names, strict=True)]
+    finally:
+        nodes = body.builder.regions.pop()
+    region, captured, moved = isolate(nodes, own, [v.value for v in (*ends, *yields)])
+    rows = body.builder.instances
+    for i in range(first_instance, len(rows)):
+        row = rows[i]
+        rows[i] = replace(row, inputs=tuple(moved.get(v, v) for v in row.inputs), outputs=tuple(moved.get(v, v) for v in row.outputs))
+    op = replace(op, yields=len(yields))
+    operands = [sequence.value.value for sequence in sequences]
+    types = [sequence.value.type for sequence in sequences]
+    if options.length is not None:
+        _check_length(body, options.length, carries, expr)
+        operands.append(options.length.value)
+        types.append(options.length.type)
+    operands += [c.value for c in carries]
+    types += [c.type for c in carries]
+    result_types = list(loop_results(op, tuple(types), tuple(t.type for t in (*ends, *yields))))
+    if not sequences and count.name is not None:
+        for i in range(len(yields)):
+            result_types[i] = op.stacked(yields[i].type, count.name)
+    results = tuple(Value(t.without_names(), "loop") for t in result_types)
+    body.builder.append(Node(op, (*operands, *captured), results, (expr.span,), 0, (region,)))
+    values = tuple(TensorValue(v, t) for v, t in zip(results, result_types, strict=True))
+    return TupleValue(values, (*(None for _ in yields), *names), loop=True)
+
+
+def _options(over: s.Expr) -> tuple[s.Expr, tuple[s.Arg, ...]]:
+    """The scanned expression and its bracket options."""
+    if isinstance(over, s.Index) and over.args and all(a.name in _OPTIONS for a in over.args):
+        return over.base, over.args
+    return over, ()
+
+
+_OPTIONS = ("axis", "reverse", "length")
+
+
+def _sequences(body: "Body", over: s.Expr) -> tuple[list[Sequence_], DimValue | None]:
+    inner = over
+    if isinstance(inner, s.Name):
+        value = body.evaluate(inner)
+        if isinstance(value, (DimValue, int)) and not isinstance(value, bool):
+            return [], body.dim(value, inner.span)
+        return [Sequence_(inner.id, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
+    if isinstance(inner, s.TupleExpr) or (isinstance(inner, s.Paren) and isinstance(inner.inner, s.TupleExpr)):
+        items = inner.items if isinstance(inner, s.TupleExpr) else inner.inner.items  # type: ignore[union-attr]
+        found = []
+        for item in items:
+            name = item.name or (item.value.id if isinstance(item.value, s.Name) else None)
+            found.append(Sequence_(name, body.tensor(body.evaluate(item.value), item.span, what="`scan`"), item.span))
+        return found, None
+    value = body.evaluate(inner)
+    if isinstance(value, (DimValue, int)) and not isinstance(value, bool):
+        return [], body.dim(value, inner.span)
+    return [Sequence_(None, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
+
+
+def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop, has_sequence: bool) -> Options:
+    axis: int | None = None
+    reverse = False
+    length: TensorValue | None = None
+    for arg in args:
+        if arg.name == "axis":
+            axis = body.static_int(arg.value, what="`axis`")
+        elif arg.name == "reverse":
+            value = body.evaluate(arg.value)
+            if not isinstance(value, bool):
+                raise mistake("E0324", f"`reverse` needs a bool, found {describe(value)}", arg.span)
+            reverse = value
+        else:
+            given = body.evaluate(arg.value)
+            if given is not None:
+                length = body.tensor(given, arg.span, like=I64, what="`length`")
+    if axis is None:
+        raise mistake("E0357", "`scan` needs the axis it runs over", expr.over.span, help=f"write `{body.text(expr.over)}[axis=1]`")
+    return Options(axis, reverse, length)
+
+
+def _axis(axis: int, sequences: list[Sequence_], expr: s.Loop) -> int:
+    if not sequences:
+        if axis < 0:
+            raise mistake("E0206", f"a count has no axis {axis}", expr.over.span, help="name the axis of the results from 0")
+        return axis
+    ranks = {q.value.type.rank for q in sequences}
+    least = min(ranks)
+    if axis < 0 and len(ranks) == 1:
+        axis += least
+    if not 0 <= axis < least:
+        raise mistake("E0206", f"`scan` has no axis {axis}: its sequence has {least} axes", expr.over.span)
+    return axis
+
+
+def _step(sequence: Sequence_, axis: int) -> TensorValue:
+    t = sequence.value.type
+    return TensorValue(sequence.value.value, t.with_axes(t.axes[:axis] + t.axes[axis + 1 :]))
+
+
+def _carries(body: "Body", start: s.Expr, expr: s.Loop) -> tuple[list[TensorValue], list[str | None]]:
+    """Initial carried values and their names."""
+    if isinstance(start, s.Paren):
+        value: CheckValue = body.evaluate(start.inner)
+        if not isinstance(value, TupleValue):
+            value = TupleValue((value,), (None,))
+    else:
+        value = body.evaluate(start)
+        if isinstance(value, TensorValue):
+            value = TupleValue((value,), (None,))
+    if value is POISON:
+        raise Silent
+    if not isinstance(value, TupleValue):
+        raise mistake("E0358", f"`from` needs the carried values in parentheses, found {describe(value)}", start.span)
+    carries = [body.tensor(v, start.span, what="`from`") for v in value.items]
+    return carries, list(value.names)
+
+
+def _run_cell(
+    body: "Body", expr: s.Loop, inside: list[TensorValue], steps: int, carries: list[TensorValue]
+) -> tuple[list[TensorValue], list[TensorValue]]:
+    """A cell takes (step, carries..) and returns the carries, the first being the output, or (output, carries..)."""
+    assert expr.cell is not None
+    cell = body.evaluate(expr.cell)
+    if not isinstance(cell, (BlockRef, InstanceRef)):
+        raise mistake("E0359", f"`scan` needs a block as its cell, found {describe(cell)}", expr.cell.span)
+    arguments = [calls.Argument(None, v, expr.over.span if i < steps else expr.start.span) for i, v in enumerate(inside)]
+    func = expr.cell.base if isinstance(expr.cell, s.Index) else expr.cell
+    result = calls.call(body, cell, arguments, expr.cell.span, func, None)
+    items = list(result.items) if isinstance(result, TupleValue) else [result]
+    tensors = [body.tensor(v, expr.cell.span, what="a cell") for v in items]
+    if len(tensors) == len(carries):
+        return tensors, tensors[:1]
+    if len(tensors) == len(carries) + 1:
+        return tensors[1:], tensors[:1]
+    raise mistake(
+        "E0359", f"the cell returns {len(tensors)} values for {len(carries)} carried ones", expr.cell.span,
+        others=((expr.start.span, f"{len(carries)} carried"),),
+        help="a cell returns the carried values, or an output and then the carried values",
+    )
+
+
+def _run_body(
+    body: "Body", expr: s.Loop, sequences: list[Sequence_], inside: list[TensorValue], steps: int, names: list[str | None]
+) -> tuple[list[TensorValue], list[TensorValue]]:
+    assert expr.body is not None
+    if None in names:
+        raise mistake("E0358", "the carried values of a loop body need names", expr.start.span, help="write `from (h=..)`")
+    reporter = body.checker.reporter
+    before = len(reporter.diagnostics)
+    body.yields.append([])
+    outer_loop = body.in_unlabelled_loop
+    body.in_unlabelled_loop = None
+    try:
+        with body.nested(is_loop=True) as inner:
+            for sequence, value in zip(sequences, inside[:steps], strict=True):
+                if sequence.name is not None:
+                    inner.bind(sequence.name, value, "input", sequence.span)
+            for name, value in zip(names, inside[steps:], strict=True):
+                inner.bind(name or "", value, "local", expr.start.span)
+            body.run(expr.body)
+            if len(reporter.diagnostics) > before:
+                raise Silent
+            following = []
+            for name, old in zip(names, inside[steps:], strict=True):
+                binding = inner.names[name or ""]
+                if binding.value is POISON:
+                    raise Silent
+                following.append(body.tensor(binding.value, expr.body.span, like=old.type.dtype, what=f"`{name}`"))
+            yields = body.yields[-1]
+    finally:
+        body.yields.pop()
+        body.in_unlabelled_loop = outer_loop
+    return following, yields
+
+
+def _carried(body: "Body", start: TensorValue, end: TensorValue, name: str | None, expr: s.Loop) -> TensorValue:
+    """A carry keeps its exact type.
+
+    Raises: Mistake E0360.
+    """
+    what = f"`{name}`" if name else "a carried value"
+    span = expr.body.span if expr.body is not None else (expr.cell or expr.start).span
+    same = start.type.rank == end.type.rank and start.type.dtype.storage == end.type.dtype.storage
+    if same:
+        for a, b in zip(start.type.axes, end.type.axes, strict=True):
+            answer = a.size == b.size or body.builder.facts.prove_eq(a.size, b.size)
+            same = same and (answer is True or (answer is None and body.generic))
+    if not same:
+        raise mistake("E0360", f"{what} keeps its type through the loop: it starts as {start.type} and becomes {end.type}",
+                      expr.start.span, others=((span, f"{end.type} after a step"),))
+    return TensorValue(end.value, start.type)
+
+
+def _check_length(body: "Body", length: TensorValue, carries: list[TensorValue], expr: s.Loop) -> None:
+    """Lengths are i64 and shaped like the leading axes of every carry.
+
+    Raises: Mistake E0361.
+    """
+    if length.type.dtype.storage != I64:
+        raise mistake("E0361", f"`length` needs i64 elements, found {length.type.dtype}", expr.over.span)
+    for carry in carries:
+        head: TensorType = carry.type.with_axes(carry.type.axes[: length.type.rank])
+        fits = head.rank == length.type.rank and all(
+            body.builder.facts.prove_eq(a.size, b.size) is True for a, b in zip(head.axes, length.type.axes, strict=True)
+        )
+        if not fits and not body.generic:
+            raise mistake("E0361", f"`length` is {length.type}, and the carried value {carry.type} has other rows", expr.over.span,
+                          others=((expr.start.span, "carried from here"),))

@@ -1,0 +1,267 @@
+"""Files and what they declare: imports, the prelude, the standard library (rule R20)."""
+
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from netdsl import syntax as s
+from netdsl.check.report import Reporter, mistake
+from netdsl.check.values import CheckValue
+from netdsl.did_you_mean import suggest
+from netdsl.diagnostics import Diagnostic, Label
+from netdsl.parser import parse_partial
+from netdsl.source import Source, Span
+from netdsl.tree_json import load_module
+
+#: Modules of the standard library whose public names are visible without an import.
+PRELUDE = ("layers", "convolution", "normalisation", "recurrent", "functions")
+STD_MODULES = (*PRELUDE, "attention")
+MAX_FILES = 1_000
+MAX_IMPORT_DEPTH = 32
+MAX_FILE_BYTES = 4 * 2**20
+
+Declaration = s.Block | s.Extern | s.Const | s.Recipe
+
+
+@dataclass(eq=False)
+class FileScope:
+    """One file: its own names, then its imports, then the prelude."""
+
+    name: str
+    source: Source
+    module: s.Module
+    is_std: bool
+    own: dict[str, Declaration] = field(default_factory=dict)
+    imported: "dict[str, tuple[FileScope, str]]" = field(default_factory=dict)
+    modules: "dict[str, FileScope]" = field(default_factory=dict)
+    constants: dict[str, CheckValue] = field(default_factory=dict)
+
+    def find(self, name: str) -> "tuple[FileScope, Declaration] | None":
+        if name in self.own:
+            return self, self.own[name]
+        if name in self.imported:
+            scope, original = self.imported[name]
+            return scope, scope.own[original]
+        return None
+
+    def public_names(self) -> list[str]:
+        return [n for n in self.own if not n.startswith("_")]
+
+
+class Library:
+    """Loads files once each. Import roots: the project folder of the first file, and the standard library."""
+
+    def __init__(self, reporter: Reporter, root: Path | None) -> None:
+        self.reporter = reporter
+        self.root = root
+        self._files: dict[tuple[int, int], FileScope] = {}
+        self._std: dict[str, FileScope] = {}
+        self._loading: list[str] = []
+        self._prelude: dict[str, str] | None = None
+
+    # --- the standard library ---
+
+    def std(self, name: str) -> FileScope | None:
+        """The module `std.NAME`, from its shipped tree where that is up to date."""
+        if name not in STD_MODULES:
+            return None
+        if name not in self._std:
+            folder = files("netdsl.std")
+            text = folder.joinpath(f"{name}.net").read_text("utf-8")
+            source = Source(f"std/{name}.net", text)
+            snapshot = _snapshot(name, text)
+            module = load_module(snapshot, source) if snapshot is not None else _parse_std(source)
+            scope = FileScope(f"std.{name}", source, module, True)
+            self._std[name] = scope
+            self._declare(scope)
+        return self._std[name]
+
+    def prelude(self, name: str) -> tuple[FileScope, Declaration] | None:
+        """A name of the prelude; loads only the module that holds it."""
+        if self._prelude is None:
+            self._prelude = prelude_index()
+        module = self._prelude.get(name)
+        scope = self.std(module) if module else None
+        return scope.find(name) if scope is not None else None
+
+    def prelude_names(self) -> list[str]:
+        if self._prelude is None:
+            self._prelude = prelude_index()
+        return list(self._prelude)
+
+    # --- files ---
+
+    def load(self, source: Source, path: Path | None) -> FileScope:
+        """Parse and declare a file; its diagnostics go to the reporter."""
+        module, diagnostics = parse_partial(source)
+        for diagnostic in diagnostics:
+            self.reporter.add(diagnostic)
+        scope = FileScope(source.path, source, module, False)
+        if path is not None:
+            self._loading.append(str(path))
+        try:
+            self._declare(scope, path)
+        finally:
+            if path is not None:
+                self._loading.pop()
+        return scope
+
+    def _declare(self, scope: FileScope, path: Path | None = None) -> None:
+        for item in scope.module.items:
+            match item:
+                case s.Import():
+                    if item.is_file:
+                        self._import_file(scope, item, path)
+                    else:
+                        self._import_std(scope, item)
+                case s.Block() | s.Extern():
+                    self._own(scope, item.header.name, item, item.header.name_span)
+                case s.Const() | s.Recipe():
+                    self._own(scope, item.name, item, item.name_span)
+                case _:
+                    pass
+
+    def _own(self, scope: FileScope, name: str, item: Declaration, span: Span) -> None:
+        if name in scope.own:
+            first = scope.own[name]
+            where = first.header.name_span if isinstance(first, (s.Block, s.Extern)) else first.name_span
+            self.reporter.add(
+                Diagnostic("E0311", f"`{name}` is declared twice", Label(span, "second declaration"),
+                           (Label(where, "first declaration"),))
+            )
+            return
+        scope.own[name] = item
+
+    def _import_std(self, scope: FileScope, item: s.Import) -> None:
+        parts = item.path.split(".")
+        target = self.std(parts[1]) if len(parts) == 2 and parts[0] == "std" else None
+        if target is None:
+            near = suggest(item.path, [f"std.{m}" for m in STD_MODULES])
+            self.reporter.add(
+                Diagnostic("E0312", f"there is no module `{item.path}`", Label(item.path_span),
+                           help=f"did you mean `{near}`?" if near else 'a file is imported by its path: `import "name.net": Block`')
+            )
+            return
+        self._bind(scope, item, target, parts[-1])
+
+    def _bind(self, scope: FileScope, item: s.Import, target: FileScope, module_name: str) -> None:
+        if not item.names:
+            scope.modules[module_name] = target
+        for name in item.names:
+            if name.id not in target.own or name.id.startswith("_"):
+                near = suggest(name.id, target.public_names())
+                private = name.id in target.own
+                self.reporter.add(
+                    Diagnostic(
+                        "E0313", f"`{item.path}` has no {'public ' if private else ''}name `{name.id}`", Label(name.span),
+                        help=f"did you mean `{near}`?" if near and not private else None,
+                    )
+                )
+                continue
+            scope.imported[name.id] = (target, name.id)
+
+    def _import_file(self, scope: FileScope, item: s.Import, importer: Path | None) -> None:
+        def refuse(code: str, title: str, help: str | None = None) -> None:
+            self.reporter.add(Diagnostic(code, title, Label(item.path_span), help=help))
+
+        text = item.path
+        if "://" in text or text.startswith(("hf:", "git:")):
+            return refuse("E0315", f"imports name files, not addresses: `{text}`")
+        if any(c in text for c in "\\%~\0:") or text.startswith("/") or not text.endswith(".net"):
+            return refuse("E0314", f'"{text}" is not a relative path of a `.net` file', 'write it like "blocks/mine.net"')
+        if importer is None or self.root is None:
+            return refuse("E0314", "text without a file cannot import files", "load the network from a file")
+        path = Path(os.path.normpath(importer.parent / text))
+        resolved = Path(os.path.realpath(path))
+        if not path.is_relative_to(self.root) or not resolved.is_relative_to(self.root):
+            return refuse("E0314", f'"{text}" lies outside the project folder')
+        if len(self._files) >= MAX_FILES or len(self._loading) >= MAX_IMPORT_DEPTH:
+            return refuse("E0504", f"imports go past the limits: {MAX_FILES} files, {MAX_IMPORT_DEPTH} deep")
+        if str(resolved) in self._loading:
+            chain = " -> ".join(Path(p).name for p in [*self._loading, str(resolved)])
+            return refuse("E0316", f"imports form a cycle: {chain}")
+        opened = read_text(resolved)
+        if isinstance(opened, str):
+            return refuse("E0317", f'"{text}" cannot be read: {opened}')
+        content, identity = opened
+        target = self._files.get(identity)
+        if target is None:
+            shown = os.path.relpath(resolved, self.root) if scope.source.path.startswith("<") else str(
+                Path(scope.source.path).parent / text
+            )
+            target = self.load(Source(os.path.normpath(shown), content), resolved)
+            self._files[identity] = target
+        self._bind(scope, item, target, Path(text).stem)
+
+
+def read_text(path: Path) -> tuple[str, tuple[int, int]] | str:
+    """A regular file's text and identity, read from one descriptor that follows no link; or why not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        return error.strerror.lower() if error.strerror else str(error)
+    with os.fdopen(descriptor, "rb") as stream:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            return "it is not a regular file"
+        if info.st_size > MAX_FILE_BYTES:
+            return f"it is larger than {MAX_FILE_BYTES} bytes"
+        try:
+            return stream.read().decode("utf-8"), (info.st_dev, info.st_ino)
+        except UnicodeDecodeError as error:
+            return f"it is not UTF-8 (byte {error.start})"
+
+
+def project_root(path: Path) -> Path:
+    """The nearest folder above `path` that marks a project, else the file's own folder."""
+    folder = Path(os.path.realpath(path)).parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in ("netdsl.toml", "pyproject.toml", ".git")):
+            return candidate
+    return folder
+
+
+def _snapshot(name: str, text: str) -> object | None:
+    path = files("netdsl.std").joinpath("snapshot", f"{name}.json")
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return stored["tree"] if stored["sha256"] == hashlib.sha256(text.encode()).hexdigest() else None
+
+
+def _parse_std(source: Source) -> s.Module:
+    module, diagnostics = parse_partial(source)
+    assert not diagnostics, f"{source.path}: {diagnostics[0]}"
+    return module
+
+
+def prelude_index() -> dict[str, str]:
+    """Public name -> module, for every module of the prelude, as shipped."""
+    text = files("netdsl.std").joinpath("snapshot", "index.json")
+    try:
+        index: dict[str, str] = json.loads(text.read_text("utf-8"))
+    except FileNotFoundError:
+        index = build_prelude_index()
+    return index
+
+
+def build_prelude_index() -> dict[str, str]:
+    """The prelude's index from the sources of the standard library."""
+    index: dict[str, str] = {}
+    for name in PRELUDE:
+        source = Source(f"std/{name}.net", files("netdsl.std").joinpath(f"{name}.net").read_text("utf-8"))
+        for item in _parse_std(source).items:
+            public = item.header.name if isinstance(item, s.Block) else item.name if isinstance(item, s.Const) else "_"
+            if not public.startswith("_"):
+                assert public not in index, f"`{public}` stands in two modules of the prelude"
+                index[public] = name
+    return index
+
+
+def unknown_import(span: Span, name: str) -> Exception:
+    return mistake("E0313", f"there is no name `{name}`", span)

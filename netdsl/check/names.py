@@ -1,0 +1,71 @@
+"""Names in code that is not run: what a statement assigns, and the look-up of an untaken branch (rule R10)."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check.report import Mistake
+from netdsl.source import Source, Span
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+def assigned_names(statement: s.Statement) -> list[tuple[str, Span]]:
+    """Names that a statement would define in its scope."""
+    match statement:
+        case s.Assign():
+            return [(t.name, t.span) for t in statement.targets if t.name != "_"]
+        case s.ParamDecl() | s.Const() | s.Let():
+            return [(statement.name, statement.name_span)]
+        case s.ExprStatement() if isinstance(statement.value, s.IfExpr):
+            sides = (statement.value.then, statement.value.otherwise)
+            return [n for side in sides if side is not None for st in side.statements for n in assigned_names(st)]
+        case _:
+            return []
+
+
+def children(node: object) -> Iterator[object]:
+    """Direct parts of a syntax node that are syntax themselves."""
+    for f in dataclasses.fields(node):  # type: ignore[arg-type]
+        value = getattr(node, f.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(item) and not isinstance(item, (Span, Source)):
+                yield item
+
+
+def check_names(body: "Body", side: s.Body) -> None:
+    """Report names in an untaken branch that stand for nothing."""
+    local: set[str] = set()
+    used: list[s.Name] = []
+    pending: list[object] = [side]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Name):
+            used.append(node)
+        elif isinstance(node, (s.Assign, s.ParamDecl, s.Const, s.Let)):
+            local.update(n for n, _ in assigned_names(node))
+            if isinstance(node, s.Const):
+                local.update(p.name for p in node.params or ())
+        elif isinstance(node, s.LoopTarget) and node.name is not None:
+            local.add(node.name)
+        elif isinstance(node, s.Loop) and node.body is not None:
+            start = node.start.inner if isinstance(node.start, s.Paren) else node.start
+            items = start.items if isinstance(start, s.TupleExpr) else ()
+            over = node.over.base if isinstance(node.over, s.Index) else node.over
+            sequences = over.items if isinstance(over, s.TupleExpr) else ()
+            local.update(i.name for i in (*items, *sequences) if i.name is not None)
+            local.add("before")
+        pending.extend(children(node))
+    for name in used:
+        if name.id in local or name.id == "training" or name.id in body.file.modules:
+            continue
+        found = body.scope.find(name.id)
+        if found is not None:
+            continue
+        try:
+            body.checker.global_name(body.file, name.id, name.span)
+        except Mistake as error:
+            if not body.checker.is_capital(name.id):
+                body.checker.reporter.add(error.diagnostic)

@@ -1,0 +1,288 @@
+"""From a network's declaration to its graph, in both modes; and the check of blocks that nothing calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netdsl import syntax as s
+from netdsl.check import statics
+from netdsl.check.blocks import bind_static, check_template
+from netdsl.check.body import Body, DimOrigin
+from netdsl.check.builder import Builder, Template, tensors_in
+from netdsl.check.checker import Checker
+from netdsl.check.facts import assume_where
+from netdsl.check.limits import Limits
+from netdsl.check.modules import FileScope, Library
+from netdsl.check.report import Mistake, Reporter, Silent, mistake
+from netdsl.check.results import result_fields
+from netdsl.check.scope import Scope
+from netdsl.check.types import dim_symbol, tensor_type
+from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
+from netdsl.diagnostics import NetError
+from netdsl.did_you_mean import suggest
+from netdsl.dims import Facts
+from netdsl.ir import Graph, Instance, Param, Update, Value
+from netdsl.source import Source
+from netdsl.tensor_type import F32, DType, TensorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckedNetwork:
+    """One network, checked: the graph of each mode (the same object where the mode changes nothing)."""
+
+    decl: s.Block
+    eval_graph: Graph
+    train_graph: Graph
+    statics: tuple[tuple[str, CheckValue], ...]
+
+
+@dataclass(eq=False)
+class Session:
+    """The check of one file: its declarations, and checkers that share parsed files and diagnostics."""
+
+    source: Source
+    path: Path | None
+    root: Path | None
+    default_float: DType = F32
+    limits: Limits | None = None
+
+    def __post_init__(self) -> None:
+        self.reporter = Reporter()
+        self.library = Library(self.reporter, self.root)
+        self.file: FileScope = self.library.load(self.source, self.path)
+
+    def checker(self, *, training: bool) -> Checker:
+        return Checker(self.reporter, self.library, training, self.default_float, self.limits or Limits())
+
+    @property
+    def networks(self) -> dict[str, s.Block]:
+        return {n: d for n, d in self.file.own.items() if isinstance(d, s.Block) and d.kind == "network"}
+
+    def raise_if_wrong(self) -> None:
+        if self.reporter.diagnostics:
+            raise NetError(self.reporter.diagnostics)
+
+    def network(self, name: str, values: Mapping[str, CheckValue] | None = None) -> CheckedNetwork:
+        """Check one network in both modes.
+
+        Args:   values: statics by name, from `--set`.
+        Raises: NetError: everything that is wrong.
+        """
+        decl = self.networks[name]
+        before = len(self.reporter.diagnostics)
+        evaluation = self.checker(training=False)
+        checked = _network(evaluation, self.file, decl, values or {})
+        if checked is None or len(self.reporter.diagnostics) > before:
+            raise NetError(self.reporter.diagnostics[before:] or self.reporter.diagnostics)
+        graph, bound, depends = checked
+        train_graph = graph
+        if depends:
+            training = self.checker(training=True)
+            again = _network(training, self.file, decl, values or {})
+            if again is None or len(self.reporter.diagnostics) > before:
+                raise NetError(self.reporter.diagnostics[before:])
+            train_graph = again[0]
+            _check_modes(graph, train_graph, decl, self.reporter)
+            if len(self.reporter.diagnostics) > before:
+                raise NetError(self.reporter.diagnostics[before:])
+        self._used = getattr(self, "_used", set()) | evaluation.used_blocks
+        return CheckedNetwork(decl, graph, train_graph, bound)
+
+    def check_all(self, values: Mapping[str, CheckValue] | None = None) -> dict[str, CheckedNetwork]:
+        """Check every network and every block that none of them uses; diagnostics stay in the reporter."""
+        checked: dict[str, CheckedNetwork] = {}
+        used: set[int] = set()
+        for name, decl in self.networks.items():
+            known = {p.name for p in decl.header.statics}
+            try:
+                checked[name] = self.network(name, {k: v for k, v in (values or {}).items() if k in known})
+            except NetError:
+                pass
+            used |= getattr(self, "_used", set())
+        for decl in self.file.own.values():
+            if isinstance(decl, s.Block) and decl.kind == "block" and id(decl) not in used:
+                check_generic(self.checker(training=False), self.file, decl)
+            elif isinstance(decl, s.Const) and decl.params is None:
+                statics.constant_of(self.checker(training=False), self.file, decl)
+        self._check_claim_names()
+        return checked
+
+    def _check_claim_names(self) -> None:
+        for item in self.file.module.items:
+            if isinstance(item, s.Claim) and item.network not in self.file.own and self.file.find(item.network) is None:
+                near = suggest(item.network, list(self.file.own))
+                self.reporter.add(
+                    mistake("E0300", f"nothing is named `{item.network}` here", item.network_span,
+                            help=f"did you mean `{near}`?" if near else None).diagnostic
+                )
+
+
+def _network(
+    checker: Checker, file: FileScope, decl: s.Block, values: Mapping[str, CheckValue]
+) -> tuple[Graph, tuple[tuple[str, CheckValue], ...], bool] | None:
+    checker.network = decl
+    header = decl.header
+    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file)
+    ref = BlockRef(decl, file)
+    checker.reporter.chain.append(f"{header.name}, line {header.name_span.line}")
+    before = len(checker.reporter.diagnostics)
+    try:
+        bound = _bind_statics(body, decl, values)
+        ref = replace(ref, statics=bound)
+        tensors = _free_inputs(body, header)
+        body.builder.facts = assume_where(body, header)
+        template = check_template(ref, body, tensors, {})
+        if len(checker.reporter.diagnostics) > before:
+            return None
+        return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
+    except Mistake as error:
+        checker.reporter.add(error.diagnostic)
+    except Silent:
+        pass
+    finally:
+        checker.reporter.chain.pop()
+    return None
+
+
+def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -> tuple[tuple[str, CheckValue], ...]:
+    header = decl.header
+    bound: list[tuple[str, CheckValue]] = []
+    for name in values:
+        if name not in (p.name for p in header.statics):
+            near = suggest(name, [p.name for p in header.statics])
+            raise mistake("E0330", f"`{header.name}` has no static `{name}`", header.name_span,
+                          help=f"did you mean `{near}`?" if near else None)
+    for param in header.statics:
+        if param.name in values:
+            value = statics.convert(body, values[param.name], param.type, param.span, f"`{param.name}`")
+        elif param.default is not None:
+            value = statics.convert(body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`")
+        else:
+            raise mistake("E0334", f"`{header.name}` needs `{param.name}`", param.span, "declared here, without a default",
+                          help=f"give it: `--set {param.name}=..`")
+        bind_static(body, param, value)
+        bound.append((param.name, value))
+    return tuple(bound)
+
+
+def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
+    """Inputs of a network, or of a generic check: names met first are free dimensions (rule R2)."""
+    for param in header.params:
+        for e in _names_in(param.type):
+            if body.scope.find(e.id) is None and body.checker.is_capital(e.id):
+                value = dim_symbol(e.id)
+                body.scope.bind(e.id, value, "dim", e.span)
+                body.dims[e.id] = DimOrigin(value, e.span, None)
+    tensors: dict[str, TensorValue] = {}
+    for param in header.params:
+        if param.name in tensors or body.scope.find(param.name) is not None:
+            raise mistake("E0311", f"`{param.name}` is declared twice", param.span, "second declaration")
+        declared = tensor_type(body, param.type)
+        tensors[param.name] = TensorValue(Value(declared.without_names(), param.name), declared)
+    return tensors
+
+
+def _names_in(written: s.TypeExpr) -> list[s.Name]:
+    if isinstance(written, s.TupleType):
+        return [n for f in written.fields for n in _names_in(f.type)]
+    found: list[s.Name] = []
+    pending: list[s.Expr] = [e for group in written.groups for e in group]
+    while pending:
+        e = pending.pop(0)
+        if isinstance(e, s.Name):
+            found.append(e)
+        elif isinstance(e, s.Binary):
+            pending[:0] = [e.left, e.right]
+        elif isinstance(e, s.Paren):
+            pending.insert(0, e.inner)
+    return found
+
+
+def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, TensorValue], training: bool) -> Graph:
+    header = decl.header
+    named = {name: Value(t.type, name) for name, t in tensors.items()}
+    mapping = dict(zip(template.inputs, named.values(), strict=True))
+
+    def swap(values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple(mapping.get(v, v) for v in values)
+
+    nodes = tuple(replace(n, operands=swap(n.operands)) for n in template.nodes)
+    fields = result_fields(header)
+    results = template.result.items if isinstance(template.result, TupleValue) else (template.result,)
+    outputs: list[tuple[str, Value]] = []
+    for index, ((name, _), value) in enumerate(zip(fields, results, strict=True)):
+        assert isinstance(value, TensorValue)
+        shown = name or ("output" if len(fields) == 1 else f"output_{index}")
+        outputs.append((shown, mapping.get(value.value, value.value)))
+    root = Instance(
+        -1, template.block, template.statics, "", header.span, tuple(named.values()),
+        swap(tuple(tensors_in(template.result))), template.digest,
+    )
+    return Graph(
+        header.name,
+        tuple(named.items()),
+        tuple(outputs),
+        tuple(Param(e.path, e.kind, e.value, e.init, None, e.span) for e in template.params),
+        nodes,
+        tuple(Update(p, mapping.get(v, v)) for p, v in template.updates),
+        tuple(replace(t, value=mapping.get(t.value, t.value)) for t in template.taps),
+        (root, *(replace(i, inputs=swap(i.inputs), outputs=swap(i.outputs)) for i in template.instances)),
+        body.builder.facts,
+        training,
+    )
+
+
+def output_types(decl: s.Block, template_result: CheckValue) -> tuple[TensorType, ...]:
+    """Declared types of the outputs, with the header's axis names."""
+    values = template_result.items if isinstance(template_result, TupleValue) else (template_result,)
+    return tuple(v.type for v in values if isinstance(v, TensorValue))
+
+
+def _check_modes(evaluation: Graph, training: Graph, decl: s.Block, reporter: Reporter) -> None:
+    """Both modes have the same outputs and parameters (rule R16)."""
+    for (name, a), (_, b) in zip(evaluation.outputs, training.outputs, strict=True):
+        if a.type.without_names() != b.type.without_names():
+            reporter.add(mistake("E0363", f"`{name}` is {a.type} in evaluation and {b.type} in training", decl.header.name_span).diagnostic)
+    first = {p.path: p.value.type for p in evaluation.params}
+    second = {p.path: p.value.type for p in training.params}
+    for path in first.keys() ^ second.keys():
+        mode = "training" if path in second else "evaluation"
+        reporter.add(mistake("E0363", f"the parameter `{path}` exists in {mode} only", decl.header.name_span,
+                             help="declare it before the `if training`").diagnostic)
+
+
+def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
+    """Check a block that nothing calls, with rigid symbols; only what is wrong for every size is reported (rule R8)."""
+    checker.network = None
+    header = decl.header
+    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, generic=True)
+    checker.reporter.chain.append(f"{header.name}, line {header.name_span.line}")
+    try:
+        for param in header.statics:
+            value: CheckValue = POISON
+            kind = param.type.name if isinstance(param.type, s.NamedType) else ""
+            if param.default is not None:
+                value = statics.convert(body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`")
+            elif kind in ("int", "dim"):
+                value = DimValue(dim_symbol(param.name).dim, param.name)
+            elif kind not in statics.STATIC_TYPES:
+                statics.convert(body, 0, param.type, param.span, f"`{param.name}`")
+            bind_static(body, param, value)
+        leading = [p for p in header.params if isinstance(p.type, s.NamedType)]
+        if any(isinstance(e, s.Dots) for p in leading for e in _all_axes(p.type)):
+            body.leading = ()
+        tensors = _free_inputs(body, header)
+        body.builder.facts = assume_where(body, header)
+        check_template(BlockRef(decl, file), body, tensors, {})
+    except Mistake as error:
+        checker.reporter.add(error.diagnostic)
+    except Silent:
+        pass
+    finally:
+        checker.reporter.chain.pop()
+
+
+def _all_axes(written: s.TypeExpr) -> list[s.Expr]:
+    if isinstance(written, s.TupleType):
+        return [e for f in written.fields for e in _all_axes(f.type)]
+    return [e for group in written.groups for e in group]

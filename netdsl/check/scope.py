@@ -1,0 +1,67 @@
+"""Names in a body: what each stands for, and which may be assigned (rule R10)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netdsl.check.values import CheckValue
+from netdsl.source import Span
+
+Kind = Literal["local", "input", "param", "state", "let", "static", "dim", "const", "one_side"]
+
+#: What may not be assigned, in the words of a message.
+FIXED: dict[str, str] = {
+    "param": "a parameter",
+    "state": "a state",
+    "let": "a `let` name",
+    "static": "a static parameter",
+    "dim": "a dimension",
+    "const": "a constant",
+}
+
+
+@dataclass(slots=True)
+class Binding:
+    value: CheckValue
+    kind: Kind
+    span: Span
+
+
+@dataclass(eq=False)
+class Scope:
+    """One nested body. `is_loop` marks the body of a `scan`: assignments stop there."""
+
+    parent: "Scope | None" = None
+    is_loop: bool = False
+    names: dict[str, Binding] = field(default_factory=dict)
+
+    def find(self, name: str) -> Binding | None:
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.names.get(name)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def owner(self, name: str) -> "tuple[Scope | None, bool]":
+        """The scope that holds `name`, and whether a loop body lies between here and it."""
+        scope: Scope | None = self
+        crossed = False
+        while scope is not None:
+            if name in scope.names:
+                return scope, crossed
+            crossed |= scope.is_loop
+            scope = scope.parent
+        return None, crossed
+
+    def bind(self, name: str, value: CheckValue, kind: Kind, span: Span) -> None:
+        self.names[name] = Binding(value, kind, span)
+
+    def visible(self) -> list[str]:
+        """Every name that can be read here, for suggestions."""
+        names: list[str] = []
+        scope: Scope | None = self
+        while scope is not None:
+            names.extend(scope.names)
+            scope = scope.parent
+        return names

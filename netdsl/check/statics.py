@@ -1,0 +1,268 @@
+"""Static values: arithmetic on them, constants and constant functions, and the binding of bracket arguments."""
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check.builder import Builder
+from netdsl.check.report import Mistake, Silent, mistake
+from netdsl.check.scope import Scope
+from netdsl.check.values import (
+    POISON,
+    BlockRef,
+    CheckValue,
+    ConstFunction,
+    DimValue,
+    InstanceRef,
+    ListValue,
+    MacroRef,
+    OpRef,
+    Poison,
+    TupleValue,
+    describe,
+)
+from netdsl.did_you_mean import suggest
+from netdsl.dims import Dim, DimError, Facts
+from netdsl.source import Span
+from netdsl.tensor_type import DType
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+    from netdsl.check.checker import Checker
+    from netdsl.check.modules import FileScope
+
+Number = int | float
+
+ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "//": operator.floordiv, "%": operator.mod, "**": operator.pow,
+}
+COMPARISON: dict[str, Callable[[Number, Number], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}
+
+
+def plain(value: CheckValue) -> CheckValue:
+    """A constant size as an int."""
+    return value.dim.value if isinstance(value, DimValue) and value.dim.is_const else value
+
+
+def is_static(value: CheckValue) -> bool:
+    return isinstance(value, (int, float, str, DimValue, ListValue, TupleValue, DType)) or value is None
+
+
+def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) -> CheckValue:
+    """An operator on two statics.
+
+    Raises: Mistake E0320: the operator does not take them; E0321: division by zero or a result too large.
+    """
+    left, right = plain(left), plain(right)
+    op = expr.op
+    try:
+        if isinstance(left, (DimValue, int)) and isinstance(right, (DimValue, int)) and (
+            isinstance(left, DimValue) or isinstance(right, DimValue)
+        ):
+            return _dims(body, expr, left, right)
+        if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+            if op in ("&", "|") and isinstance(left, bool) and isinstance(right, bool):
+                return (left and right) if op == "&" else (left or right)
+            if op in COMPARISON:
+                return COMPARISON[op](left, right)
+            if op in ARITHMETIC and not isinstance(left, bool) and not isinstance(right, bool):
+                if op == "**" and abs(right) > 1024:
+                    raise OverflowError
+                result = ARITHMETIC[op](left, right)
+                if isinstance(result, int) and abs(result) >= 2**63:
+                    raise OverflowError
+                if isinstance(result, complex):
+                    raise ValueError
+                return result
+        if isinstance(left, ListValue) and isinstance(right, ListValue) and op == "+":
+            return ListValue(left.items + right.items)
+        if isinstance(left, str) and isinstance(right, str) and op == "+":
+            return left + right
+        if op in ("==", "!=") and not isinstance(left, (ListValue, TupleValue, DimValue)):
+            return (left == right) == (op == "==")
+    except ZeroDivisionError:
+        raise mistake("E0321", f"`{body.text(expr)}` divides by zero", expr.span) from None
+    except (OverflowError, ValueError):
+        raise mistake("E0321", f"`{body.text(expr)}` has no value that fits in 64 bits", expr.span) from None
+    except DimError as error:
+        raise mistake("E0505", f"this size cannot be computed: {error}", expr.span) from None
+    raise mistake("E0320", f"`{op}` does not take {describe(left)} and {describe(right)}", expr.span)
+
+
+def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue | int") -> CheckValue:
+    a = left.dim if isinstance(left, DimValue) else Dim.of(left)
+    b = right.dim if isinstance(right, DimValue) else Dim.of(right)
+    op = expr.op
+    facts = body.builder.facts
+    if op in COMPARISON:
+        answer = facts.prove(op, a, b)  # type: ignore[arg-type]
+        if answer is None:
+            if body.generic:
+                raise Silent
+            raise mistake(
+                "E0302", f"`{body.text(expr)}` must be known when building, and it depends on free dimensions", expr.span,
+                help=f"state it in the header: `where {a} {op} {b}`",
+            )
+        return answer
+    if op == "**":
+        if not b.is_const:
+            raise mistake("E0320", "a size can be raised to a constant power only", expr.span)
+        return _dim_result(a ** b.value)
+    operation = {"+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod}.get(op)
+    if operation is None:
+        help = "use `//`: sizes are whole" if op == "/" else None
+        raise mistake("E0320", f"`{op}` does not take sizes", expr.span, help=help)
+    return _dim_result(facts.simplify(operation(a, b)))
+
+
+def _dim_result(dim: Dim) -> CheckValue:
+    return dim.value if dim.is_const else DimValue(dim)
+
+
+# --- constants -----------------------------------------------------------------------------------
+
+
+def static_body(checker: "Checker", scope: "FileScope", names: dict[str, CheckValue], span: Span) -> "Body":
+    """A body that can only evaluate statics."""
+    from netdsl.check.body import Body
+
+    inner = Scope()
+    for name, value in names.items():
+        inner.bind(name, value, "static", span)
+    return Body(checker, Builder(Facts.EMPTY, scope.name, span), inner, scope)
+
+
+def constant_of(checker: "Checker", scope: "FileScope", item: s.Const) -> CheckValue:
+    """The value of `const NAME = ..`, computed once a file.
+
+    Raises: Mistake E0322: it refers to itself, or to a tensor.
+    """
+    if item.name not in scope.constants:
+        scope.constants[item.name] = POISON
+        try:
+            value = static_body(checker, scope, {}, item.span).evaluate(item.value)
+        except Mistake as error:
+            checker.reporter.add(error.diagnostic)
+            return POISON
+        scope.constants[item.name] = _typed(checker, scope, item, value)
+    return scope.constants[item.name]
+
+
+def _typed(checker: "Checker", scope: "FileScope", item: s.Const, value: CheckValue) -> CheckValue:
+    if item.type is None or value is POISON:
+        return value
+    body = static_body(checker, scope, {}, item.span)
+    return convert(body, value, item.type, item.value.span, f"`{item.name}`")
+
+
+def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValue], span: Span) -> CheckValue:
+    """Apply `const f(a: int): int = ..`."""
+    params = function.decl.params or ()
+    if len(values) != len(params):
+        raise mistake("E0323", f"`{function.decl.name}` takes {len(params)} arguments, found {len(values)}", span)
+    checker = body.checker
+    checker.depth += 1
+    try:
+        if checker.depth > checker.limits.depth:
+            raise mistake("E0506", f"calls nest more than {checker.limits.depth} deep", span)
+        inner = static_body(checker, function.scope, {}, function.decl.span)
+        for param, value in zip(params, values, strict=True):
+            inner.scope.bind(param.name, convert(inner, plain(value), param.type, span, f"`{param.name}`"), "static", param.span)
+        result = inner.evaluate(function.decl.value)
+        if function.decl.type is not None:
+            result = convert(inner, plain(result), function.decl.type, span, f"`{function.decl.name}`")
+        return result
+    finally:
+        checker.depth -= 1
+
+
+# --- bracket arguments ---------------------------------------------------------------------------
+
+STATIC_TYPES = ("int", "dim", "float", "bool", "str", "dtype", "block", "list", "tuple", "any")
+
+
+def convert(body: "Body", value: CheckValue, written: s.TypeExpr, span: Span, what: str) -> CheckValue:
+    """`value` as a static of the written type; ints convert upwards to sizes and floats (rule R1).
+
+    Raises: Mistake E0324: another kind; E0302: a free dimension where an int is needed.
+    """
+    if isinstance(value, Poison):
+        return value
+    kind = written.name if isinstance(written, s.NamedType) else "tuple"
+    if kind not in STATIC_TYPES:
+        near = suggest(kind, STATIC_TYPES)
+        raise mistake("E0310", f"`{kind}` is not a type of statics", written.span,
+                      help=f"did you mean `{near}`?" if near else f"types of statics are {', '.join(STATIC_TYPES)}")
+    number = plain(value)
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    match kind:
+        case "int":
+            if whole:
+                return value
+            if isinstance(number, DimValue):
+                if body.generic:
+                    return value
+                raise mistake(
+                    "E0302", f"{what} must be known when building, and {number} is a free dimension", span,
+                    help=f"make it static: `[{number}: int]` in the network's header" if number.name else None,
+                )
+        case "dim" if whole or isinstance(number, DimValue):
+            return value if isinstance(value, DimValue) else DimValue(Dim.of(number))  # type: ignore[arg-type]
+        case "float" if whole or isinstance(number, float):
+            return float(number)  # type: ignore[arg-type]
+        case "bool" if isinstance(value, bool):
+            return value
+        case "str" if isinstance(value, str):
+            return value
+        case "dtype" if isinstance(value, DType):
+            return value
+        case "block" if isinstance(value, (BlockRef, OpRef, MacroRef, InstanceRef)):
+            return value
+        case "list" if isinstance(value, ListValue):
+            return value
+        case "tuple" if isinstance(value, TupleValue):
+            return value
+        case "any":
+            return value
+    raise mistake("E0324", f"{what} needs {_article(kind)}, found {describe(number)}", span)
+
+
+def _article(kind: str) -> str:
+    words = {"dim": "a size", "str": "a string", "dtype": "an element type", "int": "an int"}
+    return words.get(kind, f"a {kind}")
+
+
+def key_of(value: CheckValue) -> object:
+    """A hashable stand-in for a static, for the memo of checked bodies."""
+    match value:
+        case bool():
+            return ("bool", value)
+        case float():
+            return ("float", repr(value))
+        case DimValue():
+            return value.dim
+        case ListValue() | TupleValue():
+            return (type(value).__name__, tuple(key_of(v) for v in value.items))
+        case BlockRef():
+            return ("block", id(value.decl), tuple((k, key_of(v)) for k, v in value.statics))
+        case OpRef():
+            return ("op", value.surface, tuple((k, key_of(v)) for k, v in value.statics))
+        case MacroRef():
+            return ("macro", value.macro.name, tuple((k, key_of(v)) for k, v in value.statics))
+        case InstanceRef():
+            return ("instance", id(value))
+        case _:
+            return value
+
+
+#: Functions of numbers that also stand for tensors' elementwise ones.
+MATH: dict[str, Callable[[float], float]] = {
+    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tan": math.tan,
+    "floor": math.floor, "ceil": math.ceil, "tanh": math.tanh, "round": round, "abs": abs, "log1p": math.log1p,
+    "expm1": math.expm1, "erf": math.erf,
+}

@@ -1,0 +1,202 @@
+"""What names stand for while a network is checked: tensors, sizes, statics, blocks, instances."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Union
+
+from netdsl import syntax as s
+from netdsl.dims import Dim
+from netdsl.ir import Value
+from netdsl.ops.base import Op
+from netdsl.tensor_type import DType, TensorType
+
+if TYPE_CHECKING:
+    from netdsl.check.builder import Builder
+    from netdsl.check.modules import FileScope
+
+
+@dataclass(frozen=True, slots=True)
+class TensorValue:
+    """A tensor. `type` carries the axis names of the scope that looks at it; the IR value has none."""
+
+    value: Value
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class DimValue:
+    """A size used as a value: `D`, `N // 2`. `name` is the axis name that a bare capital name carries."""
+
+    dim: Dim
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.name or str(self.dim)
+
+
+@dataclass(frozen=True, slots=True)
+class TupleValue:
+    """Several values, some of them named: `(h=.., c=..)`, or the results of a call.
+
+    `loop` marks the results of a loop, of which trailing ones may be left out.
+    """
+
+    items: tuple["CheckValue", ...]
+    names: tuple[str | None, ...]
+    loop: bool = False
+
+    def __iter__(self) -> Iterator["CheckValue"]:
+        return iter(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class ListValue:
+    """A static list, of statics or of tensors. Lists never reach the IR."""
+
+    items: tuple["CheckValue", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """A block with some of its statics applied. `scope` is where its names resolve (rule R20)."""
+
+    decl: s.Block | s.Extern
+    scope: "FileScope"
+    statics: tuple[tuple[str, "CheckValue"], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.decl.header.name
+
+    @property
+    def qualified_name(self) -> str:
+        return f"{self.scope.name}.{self.name}" if self.scope.is_std else f"{self.scope.name}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpRef:
+    """A primitive with its attributes so far."""
+
+    op: type[Op]
+    surface: str
+    statics: tuple[tuple[str | None, "CheckValue"], ...] = ()
+    name_span: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class MacroRef:
+    """A function of the language that emits several nodes or works on statics, with its brackets so far."""
+
+    macro: "Macro"
+    statics: tuple[tuple[str | None, "CheckValue"], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """`run(call)` gets the checked arguments; `signature` is what help and messages show."""
+
+    name: str
+    run: Callable[[Any], "CheckValue"]
+    signature: str
+    doc: str
+    #: Names of the bracket arguments in positional order; None where any number may stand.
+    brackets: tuple[str, ...] | None = ()
+
+
+@dataclass(eq=False, slots=True)
+class InstanceRef:
+    """A `let` instance: every use shares its parameters (rule R6). Equality is identity."""
+
+    ref: BlockRef
+    owner: "Builder"
+    path: str
+    span: Any
+    #: Parameter values by relative path, filled by the first call.
+    params: dict[str, "TensorValue"] = field(default_factory=dict)
+    is_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConstFunction:
+    """`const round8(c: float): int = ..`"""
+
+    decl: s.Const
+    scope: "FileScope"
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """The value of something that was already reported; whatever touches it stays silent."""
+
+
+POISON = Poison()
+
+CheckValue = Union[
+    TensorValue, DimValue, TupleValue, ListValue, BlockRef, OpRef, MacroRef, InstanceRef, ConstFunction, Poison,
+    DType, int, float, bool, str, None,
+]
+
+
+def describe(value: CheckValue) -> str:
+    """A value in the words of a message."""
+    match value:
+        case TensorValue():
+            return f"a tensor {value.type}"
+        case DimValue():
+            return f"the size {value}"
+        case TupleValue():
+            return f"a tuple of {len(value.items)}"
+        case ListValue():
+            return f"a list of {len(value.items)}"
+        case BlockRef():
+            return f"the block `{value.name}`"
+        case OpRef():
+            return f"the operator `{value.surface}`"
+        case MacroRef():
+            return f"the function `{value.macro.name}`"
+        case InstanceRef():
+            return f"the instance `{value.path}`"
+        case ConstFunction():
+            return f"the function `{value.decl.name}`"
+        case DType():
+            return f"the element type {value}"
+        case bool():
+            return f"the bool {str(value).lower()}"
+        case int():
+            return f"the int {value}"
+        case float():
+            return f"the float {value!r}"
+        case str():
+            return f'the string "{value}"'
+        case None:
+            return "`none`"
+        case Poison():
+            return "an unknown value"
+
+
+def print_static(value: CheckValue) -> str:
+    """A static as the language writes it, for instance rows and messages."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "none"
+        case str():
+            return f'"{value}"'
+        case ListValue():
+            return f"[{', '.join(map(print_static, value.items))}]"
+        case TupleValue():
+            return f"({', '.join(map(print_static, value.items))})"
+        case BlockRef():
+            inner = ", ".join(f"{k}={print_static(v)}" for k, v in value.statics)
+            return f"{value.name}[{inner}]" if inner else value.name
+        case OpRef():
+            return value.surface
+        case MacroRef():
+            return value.macro.name
+        case InstanceRef():
+            return value.path
+        case DimValue():
+            return str(value.dim)
+        case _:
+            return str(value)

@@ -1,0 +1,73 @@
+"""The instance table: which nodes an instance holds, and whether they are still the ones that were checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from netdsl.digest import digest
+from netdsl.ir import Graph, Instance, Node, Value
+
+
+def ancestors(instances: Sequence[Instance], index: int) -> Iterator[int]:
+    """`index` and the rows that enclose it, inside out."""
+    while index >= 0:
+        yield index
+        index = instances[index].parent
+
+
+def nodes_by_instance(graph: Graph, wanted: frozenset[int]) -> dict[int, list[Node]]:
+    """For each wanted row the outermost nodes of its subtree, in program order; loops keep their regions."""
+    found: dict[int, list[Node]] = {index: [] for index in wanted}
+    chains: dict[int, tuple[int, ...]] = {}
+
+    def visit(nodes: Sequence[Node], taken: frozenset[int]) -> None:
+        for node in nodes:
+            chain = chains.get(node.instance)
+            if chain is None:
+                chain = chains[node.instance] = tuple(i for i in ancestors(graph.instances, node.instance) if i in wanted)
+            for index in chain:
+                if index not in taken:
+                    found[index].append(node)
+            for region in node.regions:
+                visit(region.nodes, taken.union(chain))
+
+    visit(graph.nodes, frozenset())
+    return found
+
+
+def current_digests(graph: Graph, wanted: frozenset[int]) -> dict[int, str]:
+    """The digest of each wanted instance as its nodes are now."""
+    rows = nodes_by_instance(graph, wanted)
+    return {
+        index: digest(nodes, graph.instances[index].inputs, graph.instances[index].outputs) for index, nodes in rows.items()
+    }
+
+
+def refresh(graph: Graph, candidates: frozenset[int]) -> Graph:
+    """The graph with `intact` cleared on every candidate whose nodes no longer hash to its digest."""
+    wanted = frozenset(i for i in candidates if graph.instances[i].intact)
+    if not wanted:
+        return graph
+    now = current_digests(graph, wanted)
+    rows = tuple(
+        replace(row, intact=False) if i in now and now[i] != row.digest else row for i, row in enumerate(graph.instances)
+    )
+    return replace(graph, instances=rows)
+
+
+def intact_instances(graph: Graph, block: str) -> Iterator[tuple[int, Instance]]:
+    """Rows of a block, by its qualified name, whose nodes are as they were checked."""
+    for index, row in enumerate(graph.instances):
+        if row.intact and row.block == block:
+            yield index, row
+
+
+def moved(rows: Sequence[Instance], mapping: Mapping[Value, Value]) -> tuple[Instance, ...]:
+    """Rows whose boundary values are replaced."""
+    if not mapping:
+        return tuple(rows)
+    return tuple(
+        replace(row, inputs=tuple(mapping.get(v, v) for v in row.inputs), outputs=tuple(mapping.get(v, v) for v in row.outputs))
+        if any(v in mapping for v in (*row.inputs, *row.outputs))
+        else row
+        for row in rows
+    )

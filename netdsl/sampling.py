@@ -1,0 +1,120 @@
+"""Inputs that a network may be given: one sampler that obeys types and facts, for validation, tests and benchmarks."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.dims import Dim
+from netdsl.ir import Graph, Node, Value
+from netdsl.ops.indexing import OneHot, Take
+from netdsl.ops.loop import Loop
+from netdsl.ops.masks import LengthMask
+from netdsl.ops.shape import Broadcast, Pick, Reshape, Slice, Squeeze, Transpose, Unsqueeze
+
+Array = NDArray[np.generic]
+
+#: Ops whose result holds elements of their first operand and nothing else.
+_MOVES = (Reshape, Transpose, Broadcast, Slice, Pick, Squeeze, Unsqueeze)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An integer input lies in `0..limit`; `limit` itself is allowed for lengths only."""
+
+    limit: Dim
+    is_length: bool
+
+
+def sample_sizes(graph: Graph, want: int, seed: int = 0) -> dict[str, int] | None:
+    """Sizes of the free dimensions that satisfy the facts, each `want` where the facts allow it."""
+    names = graph.free_dims
+    wanted = {name: want for name in names}
+    if graph.facts.satisfies(wanted):
+        return wanted
+    return graph.facts.sample(names, random.Random(seed), want, want + 16) if names else {}
+
+
+def smallest_sizes(graph: Graph) -> dict[str, int]:
+    """The smallest legal size of each free dimension, 1 where nothing says otherwise."""
+    sizes = {}
+    for name in graph.free_dims:
+        low, _ = graph.facts.bounds(Dim.of(name))
+        sizes[name] = max(low or 0, 1)
+    if graph.facts.satisfies(sizes):
+        return sizes
+    for want in (1, 2, 4, 8, 16, 32, 64):
+        found = sample_sizes(graph, want)
+        if found is not None:
+            return found
+    raise ValueError(f"no sizes satisfy the facts of `{graph.name}`")
+
+
+def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
+    """Inputs of the given sizes: floats from N(0, 1), bools fair, integers within the tables they point into.
+
+    Shapes: each input's, at `sizes`.
+    """
+    rng = np.random.default_rng(seed)
+    bounds = integer_bounds(graph)
+    inputs: dict[str, Array] = {}
+    for name, value in graph.inputs:
+        shape = tuple(size.evaluate(sizes) for size in value.type.sizes)
+        dtype = value.type.dtype
+        if dtype.kind == "bool":
+            mask = rng.random(shape) < 0.7
+            if mask.ndim and mask.shape[-1]:
+                mask[..., 0] = True
+            inputs[name] = mask
+        elif dtype.is_float:
+            inputs[name] = rng.standard_normal(shape).astype(storage_dtype(dtype.name))
+        else:
+            limit, is_length = 16, False
+            found = [b for b in bounds.get(value, ())]
+            if dtype.table is not None:
+                found.append(Bound(dtype.table.size, False))
+            if found:
+                limit = min(b.limit.evaluate(sizes) for b in found)
+                is_length = all(b.is_length for b in found)
+            top = limit + 1 if is_length else max(limit, 1)
+            inputs[name] = rng.integers(0, top, shape).astype(storage_dtype(dtype.storage.name))
+    return inputs
+
+
+def storage_dtype(name: str) -> np.dtype[np.generic]:
+    """The numpy type of stored elements; bf16 is held as f32."""
+    table = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "i64": "int64", "i32": "int32",
+             "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool", "idx": "int64"}
+    return np.dtype(table[name])
+
+
+def integer_bounds(graph: Graph) -> dict[Value, tuple[Bound, ...]]:
+    """What integer inputs point into: found by following them through moves to `take`, `one_hot` and lengths."""
+    origin: dict[Value, Value] = {v: v for _, v in graph.inputs if v.type.dtype.kind == "int"}
+    found: dict[Value, list[Bound]] = {}
+    _follow(graph.nodes, origin, found)
+    return {v: tuple(b) for v, b in found.items()}
+
+
+def _follow(nodes: Sequence[Node], origin: dict[Value, Value], found: dict[Value, list[Bound]]) -> None:
+    for node in nodes:
+        op = node.op
+        if isinstance(op, _MOVES) and node.operands and node.operands[0] in origin:
+            origin[node.results[0]] = origin[node.operands[0]]
+        elif isinstance(op, Take) and node.operands[1] in origin:
+            found.setdefault(origin[node.operands[1]], []).append(Bound(node.operands[0].type.axes[op.axis].size, False))
+        elif isinstance(op, OneHot) and node.operands[0] in origin:
+            found.setdefault(origin[node.operands[0]], []).append(Bound(op.size, False))
+        elif isinstance(op, LengthMask) and node.operands[0] in origin:
+            found.setdefault(origin[node.operands[0]], []).append(Bound(op.size, True))
+        elif isinstance(op, Loop):
+            if op.has_length and node.operands[op.sequences] in origin:
+                found.setdefault(origin[node.operands[op.sequences]], []).append(Bound(op.count, True))
+            outer = [v for i, v in enumerate(node.operands) if not (op.has_length and i == op.sequences)]
+            region = node.regions[0]
+            for argument, value in zip(region.arguments, outer, strict=True):
+                if value in origin:
+                    origin[argument] = origin[value]
+            _follow(region.nodes, origin, found)

@@ -1,0 +1,141 @@
+"""Weights in and out: safetensors files whose keys are the parameter paths. No pickle is ever read."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.did_you_mean import suggest
+from netdsl.initialisers import initial_value, initial_values
+from netdsl.ir import Graph, Param
+from netdsl.publish import publish
+
+Array = NDArray[np.generic]
+MAX_TENSORS = 100_000
+PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npz", ".npy")
+
+
+def resolve(graph: Graph, weights: Any, seed: int) -> dict[str, Array]:
+    """Values of every parameter, state and constant of `graph` by path.
+
+    Args:   weights: None (initial values for `seed`), a mapping, a torch module, or the path of a safetensors file.
+    Raises: NetError: E0720 listing every missing, extra and wrongly shaped tensor.
+    """
+    if weights is None:
+        return initial_values(graph.params, seed)
+    if isinstance(weights, (str, Path)):
+        weights = read_safetensors(Path(weights))
+    elif hasattr(weights, "state_dict"):
+        weights = weights.state_dict()
+    return fit(graph.params, {k: as_array(v) for k, v in weights.items()}, seed)
+
+
+def as_array(value: Any) -> Array:
+    """A numpy array, a torch tensor or nested numbers as an array; bf16 becomes f32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()
+        value = value.numpy()
+    return np.asarray(value)
+
+
+def fit(params: Iterable[Param], tensors: Mapping[str, Array], seed: int) -> dict[str, Array]:
+    """`tensors` as the values of `params`, nothing missing and nothing left.
+
+    Raises: NetError: E0720.
+    """
+    found: dict[str, Array] = {}
+    notes: list[str] = []
+    expected: list[str] = []
+    for param in params:
+        if param.kind == "const":
+            found[param.path] = np.asarray(param.data)
+            continue
+        expected.append(param.path)
+        shape = tuple(size.value for size in param.value.type.sizes)
+        if param.path not in tensors:
+            near = suggest(param.path, list(tensors))
+            notes.append(f"missing: `{param.path}` {list(shape)}" + (f" (there is `{near}`)" if near else ""))
+            continue
+        value = tensors[param.path]
+        if value.shape != shape:
+            notes.append(f"shape: `{param.path}` is {list(shape)}, found {list(value.shape)}")
+        elif param.value.type.dtype.is_float and value.dtype.kind not in "fiu":
+            notes.append(f"type: `{param.path}` is {param.value.type.dtype}, found {value.dtype}")
+        else:
+            found[param.path] = value
+    notes += [f"extra: `{name}` {list(tensors[name].shape)}" for name in tensors if name not in set(expected)]
+    if notes:
+        raise NetError(
+            Diagnostic("E0720", f"the weights do not fit the network: {len(notes)} tensors differ", notes=tuple(notes),
+                       help="map foreign names with `--rename map.toml`")
+        )
+    return found
+
+
+def read_safetensors(path: Path) -> dict[str, Array]:
+    """Every tensor of a safetensors file.
+
+    Raises: NetError: E0721: a pickle; E0722: not a safetensors file; E0701: it cannot be read.
+    """
+    if path.suffix in PICKLES:
+        raise NetError(
+            Diagnostic("E0721", f"`{path}` is not read: such files can run code",
+                       help="convert it with `safetensors.torch.save_file(state_dict, \"w.safetensors\")`")
+        )
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            names = list(stream.keys())
+            if len(names) > MAX_TENSORS:
+                raise NetError(Diagnostic("E0722", f"`{path}` holds {len(names)} tensors, more than {MAX_TENSORS}"))
+            return {name: _tensor(stream, name) for name in names}
+    except SafetensorError as error:
+        raise NetError(Diagnostic("E0722", f"`{path}` is not a safetensors file: {error}")) from None
+    except OSError as error:
+        raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {error.strerror or error}")) from None
+
+
+def _tensor(stream: Any, name: str) -> Array:
+    part = stream.get_slice(name)
+    if part.get_dtype() == "BF16":
+        raw = stream.get_tensor(name)
+        return np.asarray(raw, dtype=np.float32)
+    return np.asarray(stream.get_tensor(name))
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Array]) -> None:
+    """Write tensors by path, atomically; the same tensors give the same bytes."""
+    from safetensors.numpy import save
+
+    publish(path, save({k: np.ascontiguousarray(v) for k, v in sorted(tensors.items())}))
+
+
+def random_weights(params: Iterable[Param], seed: int) -> dict[str, Array]:
+    """Non-degenerate values for validation: never the initialiser's zeros and ones, variances positive.
+
+    A swapped scale and shift, or a dropped bias, changes the outputs under these.
+    """
+    values: dict[str, Array] = {}
+    for param in params:
+        if param.kind == "const":
+            values[param.path] = np.asarray(param.data)
+            continue
+        from netdsl.initialisers import generator
+
+        rng = generator(seed, "validate:" + param.path)
+        start = np.asarray(initial_value(param, seed), np.float64)
+        if not param.value.type.dtype.is_float:
+            values[param.path] = start
+        elif param.init is not None and param.init.name in ("ones", "constant"):
+            values[param.path] = start * rng.uniform(0.5, 1.5, start.shape) + rng.uniform(0.01, 0.1, start.shape)
+        elif param.init is not None and param.init.name == "zeros":
+            values[param.path] = rng.uniform(-0.5, 0.5, start.shape)
+        else:
+            values[param.path] = start + 0.1 * (np.std(start) or 1.0) * rng.standard_normal(start.shape)
+    return values
