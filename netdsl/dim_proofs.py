@@ -17,7 +17,7 @@ RelationOp: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Relation: TypeAlias = tuple[RelationOp, Dim, Dim]
 
 _ZERO, _ONE = Dim.of(0), Dim.of(1)
-_ROUNDS = 12
+_ROUNDS = 8
 _CASES = 64
 _SPLITS = 2
 _OPENINGS = 8
@@ -112,7 +112,7 @@ class Knowledge:
             self.limits.add(divisor - 1)
             if number.is_const and number.value > 0:
                 self.limits.add(number - divisor)
-            if not self._solve_divisibility(number, divisor):
+            if not self._solve_divisibility(number, divisor, pending):
                 if self._open_division(best):
                     pending.append(best)
                 else:
@@ -138,14 +138,21 @@ class Knowledge:
         return True
 
     def _rewrite_equality(self, gap: Dim) -> None:
+        """Adds the rule for the leading term; inequalities instead, where the rule would rewrite its own image."""
         lead, factor = min(gap.terms, key=lambda term: (-len(term[0]), abs(term[1]) != 1, term[0]))
-        self._add_rule(lead, factor, monomial_dim(lead, factor) - gap)
+        image = monomial_dim(lead, factor) - gap
+        if set(lead).isdisjoint(inner for atom in image.atoms() for arg in atom.args for inner in _nested_atoms(arg)):
+            self._add_rule(lead, factor, image)
+        else:
+            self.limits.add(gap)
+            self.limits.add(-gap)
 
-    def _solve_divisibility(self, number: Dim, divisor: Dim) -> bool:
+    def _solve_divisibility(self, number: Dim, divisor: Dim, others: list[Dim]) -> bool:
         """Writes a symbol of `number` by the quotient, a fresh symbol; False when no symbol stands alone."""
         if len(divisor.terms) > 1:
             return False
-        for name in sorted(number.symbols - divisor.symbols):
+        names = sorted(number.symbols - divisor.symbols)
+        for name in sorted(names, key=lambda name: sum(name in other.symbols for other in others)):
             lead = _symbol_monomial(name)
             factor = number.coefficient(lead)
             solved = number if factor >= 0 else -number
@@ -225,23 +232,23 @@ class Knowledge:
             _remember(self._simple, dim, found)
         return found
 
-    def _forwarded(self, dim: Dim) -> Dim:
-        """The size in free symbols, rewritten until nothing changes."""
+    def _forwarded(self, dim: Dim, rounds: int = _ROUNDS) -> Dim:
+        """The size in free symbols, rewritten until nothing changes; inside atoms with one round fewer."""
         dim = dim.substitute(self.forward)
-        for _ in range(_ROUNDS):
+        for left in range(rounds, 0, -1):
             before = dim
             if any(atom.op != "symbol" for atom in dim.atoms()):
-                dim = dim.map_atoms(self._rewritten_atom)
+                dim = dim.map_atoms(lambda atom, inner=left - 1: self._rewritten_atom(atom, inner))  # type: ignore[misc]
             for rule in self.rules:
                 dim = _apply_rule(dim, rule)
             if dim == before:
                 break
         return dim
 
-    def _rewritten_atom(self, atom: Atom) -> Dim:
+    def _rewritten_atom(self, atom: Atom, rounds: int) -> Dim:
         if atom.op == "symbol":
             return monomial_dim((atom,))
-        dim = apply_atom(atom.op, tuple(self._forwarded(arg) for arg in atom.args))
+        dim = apply_atom(atom.op, tuple(self._forwarded(arg, rounds) for arg in atom.args))
         if dim != monomial_dim((atom,)):
             return dim
         if atom.op in ("min", "max"):
@@ -356,24 +363,24 @@ class Knowledge:
                 return
 
     def candidates(self, names: list[str], rng: random.Random, low: int, high: int) -> Iterator[dict[str, int]]:
-        """Assignments to `names` that obey the solved equalities and divisibilities, not always the rest."""
+        """Assignments to `names` that obey the solved facts, not always the rest; then small ones."""
         images = {name: self.forward.get(name, Dim.of(name)) for name in names}
         used = frozenset[str]().union(*(image.symbols for image in images.values()))
         free = sorted(used, key=lambda name: (name in self.quotients, name))
-        draws: Iterator[tuple[int, ...] | None] = itertools.repeat(None, _ATTEMPTS)
-        side = int(_ATTEMPTS ** (1 / max(1, len(free)))) + 1
-        for attempt, offsets in enumerate(itertools.chain(draws, itertools.product(range(side), repeat=len(free)))):
+        for attempt in range(_ATTEMPTS):
             env: dict[str, int] = {}
             top = high << max(0, attempt * 12 // _ATTEMPTS - 6)
-            for index, name in enumerate(free):
+            for name in free:
                 scale = self._scale(name, env)
                 least, most = self.limits.ranges.get(name, SIZE)
-                start = max(least or 0, low // scale)
-                value = rng.randint(start, max(start + (scale > 1), top // scale)) if offsets is None else start
-                value += 0 if offsets is None else offsets[index]
-                env[name] = value if most is None else min(value, most)
+                start = max(least, low // scale) if least is not None else -(top // scale)
+                stop = max(start + (scale > 1), top // scale)
+                env[name] = rng.randint(start, stop) if most is None else rng.randint(min(start, most), min(stop, most))
             with suppress(ZeroDivisionError):
                 yield {name: image.evaluate(env) for name, image in images.items()}
+        side = int(_ATTEMPTS ** (1 / max(1, len(names))))
+        for values in itertools.product(range(low, low + side + 1), repeat=len(names)):
+            yield dict(zip(names, values, strict=True))
 
     def _scale(self, name: str, env: dict[str, int]) -> int:
         """By how much the size behind a free symbol grows with it."""

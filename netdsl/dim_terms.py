@@ -155,10 +155,11 @@ def _atom_text(op: AtomOp, args: "tuple[Dim, ...]") -> str:
 
 def _operand_text(dim: "Dim") -> str:
     text = str(dim)
-    is_plain = text.isdigit() or (text == next(dim.atoms(), None) and _is_closed(text))
+    atom = next(dim.atoms(), None)
+    is_plain = text.isdigit() or (atom is not None and text == atom and _is_closed(atom))
     return text if is_plain else f"({text})"
 
 
-def _is_closed(factor: str) -> bool:
-    """Whether the text of one factor needs no brackets as an operand."""
-    return " " not in factor or factor.startswith(("min(", "max("))
+def _is_closed(atom: Atom) -> bool:
+    """Whether the atom needs no brackets as an operand."""
+    return atom.op in ("symbol", "min", "max")

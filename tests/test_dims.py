@@ -98,6 +98,8 @@ def test_equal_sizes_have_one_canonical_form(left: str, right: str) -> None:
         "max(N // 2, min(K, 3)) % 5",
         "block.rows + 1",
         "min(N, 4) // 3",
+        "N // (min(M, N) // 2)",
+        "2 * (min(M, N) // 2)",
     ],
 )
 def test_text_reads_back_as_written(text: str) -> None:
