@@ -15,9 +15,12 @@ OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
 SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 _SIGN_KINDS = frozenset(
-    "PIPE ARROW POWER FLOOR_DIV DOTS EQ NE LE GE LT GT PLUS MINUS STAR SLASH PERCENT AT AMP BAR TILDE EQUAL COMMA COLON DOT "
-    "LPAR RPAR LSQB RSQB LBRACE RBRACE _NL".split()
-) | {END}
+    (
+        *("PIPE", "ARROW", "POWER", "FLOOR_DIV", "DOTS", "EQ", "NE", "LE", "GE", "LT", "GT", "PLUS", "MINUS", "STAR"),
+        *("SLASH", "PERCENT", "AT", "AMP", "BAR", "TILDE", "EQUAL", "COMMA", "COLON", "DOT", "_NL", END),
+        *SIGNS,
+    )
+)
 _NEVER_LAST = frozenset(("AS", "IN", "IF", "ELSE", "FOR", "SCAN", "LET", "WHERE"))
 
 
@@ -91,6 +94,7 @@ class _Matcher:
         self._repairs = repairs
         self._diagnostics = diagnostics
         self._first = 0
+        self._ended_bodies = 0
 
     def is_matched(self) -> bool:
         """Whether every bracket has its partner; if not, one more is mended, or `too_deep` is set."""
@@ -163,7 +167,8 @@ class _Matcher:
         place = len(stack) - 1
         while place >= 0 and stack[place].kind != opener and (opener == "LBRACE" or stack[place].kind != "LBRACE"):
             place -= 1
-        if place >= 0 and stack[place].kind == opener:
+        has_partner = place >= 0 and stack[place].kind == opener
+        if has_partner and not (place == len(stack) - 2 and self.tokens[number + 1].kind == CLOSERS[stack[-1].kind]):
             self._mend_openers(stack, place + 1, number, pairs, f"`{sign}`")
         elif stack and stack[-1].kind != "LBRACE" and opener != "LBRACE":
             wanted = CLOSERS[stack[-1].kind]
@@ -171,9 +176,21 @@ class _Matcher:
             opened = Label(self._span(self.tokens[stack[-1].number]), "opened here")
             self._report("E0103", title, token, (opened,))
             self.tokens[number] = token._replace(kind=wanted)
+            following = self.tokens[number + 1]
+            if following.kind == wanted and len(stack) > 1 and stack[-2].kind == opener:  # two that changed places
+                self.tokens[number + 1] = following._replace(kind=token.kind)
         else:
-            self._report("E0103", f"`{sign}` closes nothing", token, help=f"delete `{sign}`, or open it before")
-            del self.tokens[number]
+            if opener == "LBRACE" and self._ended_bodies > 0:
+                self._ended_bodies -= 1  # its body was closed, and reported, before
+                self._repairs.append(token.start)
+            else:
+                self._report("E0103", f"`{sign}` closes nothing", token, help=f"delete `{sign}`, or open it before")
+            self._delete(number)
+
+    def _delete(self, number: int) -> None:
+        before, after = self.tokens[number - 1], self.tokens[number + 1]
+        is_alone = number > 0 and before.kind == "_NL" and after.kind == "_NL"
+        del self.tokens[number : number + (2 if is_alone else 1)]
 
     def _mend_openers(
         self, stack: list[_Open], first: int, number: int, pairs: list[tuple[_Open, int]], before: str
@@ -197,6 +214,7 @@ class _Matcher:
         title = f"`{sign}` is not closed: expected `{closer}` before {before}"
         missing = Label(Span(self._source, at, at), f"expected `{closer}` here")
         self._report("E0102", title, self.tokens[entry.number], (missing,))
+        self._ended_bodies += before == "the next declaration" and entry.kind == "LBRACE"
         self.tokens[place:place] = [Token(CLOSERS[entry.kind], at, at) for entry in reversed(opened)]
         self._repairs.append(at)
 
@@ -205,9 +223,10 @@ class _Matcher:
         if outer.kind != "LBRACE":
             return None
         for entry, number in pairs:
-            if entry.kind == "LBRACE" and entry.number > outer.number and self.tokens[number - 1].kind == "_NL":
-                if self._indent(number) < self._indent(entry.statement):
-                    return entry, number
+            is_inside = entry.kind == "LBRACE" and entry.number > outer.number
+            starts_line = self.tokens[number - 1].kind == "_NL"
+            if is_inside and starts_line and self._indent(number) < self._indent(entry.statement):
+                return entry, number
         return None
 
     def _indent(self, number: int) -> int:

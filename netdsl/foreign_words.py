@@ -12,7 +12,6 @@ FIRST_WORDS = {
     "while": ("a loop that stops on a condition has a bound", "write `fixed_point n from (..) until done { .. }`"),
     "var": ("a name is made by its first `=`", "leave `var` out"),
     "from": ("names are imported from a module", "write `import module: Name`"),
-    "import": ("names are imported from a module", "write `import module: Name`"),
     "assert": ("what must be true is a claim", "write `claim Network: condition`"),
 }
 

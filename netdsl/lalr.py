@@ -28,6 +28,8 @@ class Rule(NamedTuple):
     picks: tuple[int, ...]
     spread: frozenset[int]
     is_list: bool
+    is_plain: bool  # all symbols are handed on as they are
+    is_unit: bool  # one symbol gets another name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Tables:
         for left, size, callback, picks, is_list in data["rules"]:
             spread = frozenset(pick[0] for pick in picks if isinstance(pick, list))
             flat = tuple(pick[0] if isinstance(pick, list) else pick for pick in picks)
-            rules.append(Rule(left, size, callback, flat, spread, is_list))
+            is_plain = not spread and flat == tuple(range(size))
+            is_unit = size == 1 and not callback and not is_list
+            rules.append(Rule(left, size, callback, flat, spread, is_list, is_plain, is_unit))
         return Tables(data["states"], tuple(rules), data["starts"], data["ends"], {})
 
     def accepts(self, states: Sequence[int], kind: str) -> bool:
@@ -68,7 +72,8 @@ class Tables:
 
     def expected(self, states: Sequence[int]) -> frozenset[str]:
         """The terminals that can be read next, with `states` on the stack."""
-        return frozenset(kind for kind in self.states[states[-1]] if self.accepts(states, kind))
+        symbols = self.states[states[-1]]
+        return frozenset(kind for kind in symbols if kind.isupper() and self.accepts(states, kind))
 
 
 class TooDeep(Exception):
@@ -81,15 +86,15 @@ class TooDeep(Exception):
 
 
 class Resume(NamedTuple):
-    """Where to go on after an error: keep `states` states, take `symbol` as read (with no value), read token `index`."""
+    """Where to go on after an error: keep `states` states, take `symbol` as read with no value, read token `number`."""
 
     states: int
     symbol: str
-    index: int
+    number: int
 
 
 Callbacks = Mapping[str, Callable[..., Any]]
-Recover = Callable[[Sequence[int], int, TooDeep | None], Resume | None]
+Recover = Callable[[Sequence[int], Sequence[Any], int, TooDeep | None], Resume | None]
 
 
 def run(
@@ -100,14 +105,15 @@ def run(
     A callback takes the first and the last character of its rule, then the picked values. The depth of a value is one
     more than the depth of its deepest part; lists add none.
 
-    Args: recover: called with the states, the number of the token that does not fit, and the reason when it is depth.
+    Args:
+        recover: called with the states, the values (one fewer), the number of the token that does not fit, and the
+            reason when it is depth.
     """
     table, rules = tables.states, tables.rules
     end_state = tables.ends[start]
     states = [tables.starts[start]]
-    values: list[Any] = []
-    places: list[tuple[int, int, int]] = []  # first character, last character, depth
-    index = 0
+    stack = _Stack([], [], [], [], callbacks, max_depth)
+    number = 0
     token = tokens[0]
     kind = token.kind
     while True:
@@ -115,36 +121,35 @@ def run(
         too_deep: TooDeep | None = None
         if action is not None and action >= 0:
             states.append(action)
-            values.append(token)
-            places.append((token.start, token.end, 0))
-            index += 1
-            token = tokens[index]
+            stack.push(token, token.start, token.end, 0)
+            number += 1
+            token = tokens[number]
             kind = token.kind
             continue
         if action is not None:
             rule = rules[-1 - action]
-            if rule.size == 1 and not rule.callback and not rule.is_list:
+            if rule.is_unit:
                 states[-1] = _unit_step(tables, states[-2], states[-1], kind)
             else:
-                too_deep = _reduce(rule, values, places, callbacks, max_depth, token.start)
+                too_deep = stack.reduce(rule, token.start)
                 if too_deep is None:
                     if rule.size:
                         del states[-rule.size :]
                     states.append(table[states[-1]][rule.left])
             if too_deep is None:
                 if kind == END and states[-1] == end_state:
-                    return values[-1]
+                    return stack.values[-1]
                 continue
-        resume = recover(states, index, too_deep)
+        resume = recover(states, stack.values, number, too_deep)
         if resume is None:
             return None
-        del states[resume.states :], values[resume.states - 1 :], places[resume.states - 1 :]
+        del states[resume.states :]
+        stack.cut(resume.states - 1)
         states.append(table[states[-1]][resume.symbol])
-        values.append([])
-        index = resume.index
-        token = tokens[index]
+        number = resume.number
+        token = tokens[number]
         kind = token.kind
-        places.append((token.start, token.start, 0))
+        stack.push([], token.start, token.start, 0)
 
 
 def _unit_step(tables: Tables, below: int, state: int, kind: str) -> int:
@@ -159,49 +164,67 @@ def _unit_step(tables: Tables, below: int, state: int, kind: str) -> int:
         if action is None or action >= 0:
             break
         rule = tables.rules[-1 - action]
-        if rule.size != 1 or rule.callback or rule.is_list:
+        if not rule.is_unit:
             break
         final = tables.states[below][rule.left]
     tables.unit_steps[key] = final
     return final
 
 
-def _reduce(
-    rule: Rule, values: list[Any], places: list[tuple[int, int, int]], callbacks: Callbacks, max_depth: int, at: int
-) -> TooDeep | None:
-    """Replace the top `rule.size` values by the value of the rule."""
-    size = rule.size
-    if size == 0:
-        values.append(callbacks[rule.callback](at, at) if rule.callback else [])
-        places.append((at, at, 0))
+@dataclass(slots=True)
+class _Stack:
+    """What was read and is not yet part of something greater, with its first and last characters and its depth."""
+
+    values: list[Any]
+    firsts: list[int]
+    lasts: list[int]
+    depths: list[int]
+    callbacks: Callbacks
+    max_depth: int
+
+    def push(self, value: Any, first: int, last: int, depth: int) -> None:
+        self.values.append(value)
+        self.firsts.append(first)
+        self.lasts.append(last)
+        self.depths.append(depth)
+
+    def cut(self, size: int) -> None:
+        del self.values[size:], self.firsts[size:], self.lasts[size:], self.depths[size:]
+
+    def reduce(self, rule: Rule, at: int) -> TooDeep | None:
+        """Replace the top `rule.size` values by the value of the rule; an empty one stands at character `at`."""
+        size = rule.size
+        if size == 0:
+            self.push(self.callbacks[rule.callback](at, at) if rule.callback else [], at, at, 0)
+            return None
+        values = self.values
+        first, last, depth = self.firsts[-size], self.lasts[-1], max(self.depths[-size:])
+        parts = values[-size:]
+        kept = parts if rule.is_plain else _kept(rule, parts)
+        if rule.callback:
+            depth += 1
+            if depth > self.max_depth:
+                return TooDeep(first, last)
+            value = self.callbacks[rule.callback](first, last, *kept)
+        else:
+            value = kept if rule.is_list else kept[0]
+        del values[-size:], self.firsts[-size:], self.lasts[-size:], self.depths[-size:]
+        self.push(value, first, last, depth)
         return None
-    parts = values[-size:]
-    first, last = places[-size][0], places[-1][1]
-    depth = max(place[2] for place in places[-size:])
-    kept: list[Any] = []
+
+
+def _kept(rule: Rule, parts: list[Any]) -> list[Any]:
+    """The parts that are handed on."""
     if not rule.spread:
-        kept = [parts[pick] if pick >= 0 else None for pick in rule.picks]
-    elif rule.is_list and rule.picks[0] == 0 and 0 in rule.spread:
+        return [parts[pick] if pick >= 0 else None for pick in rule.picks]
+    picks = rule.picks
+    kept: list[Any] = []
+    if rule.is_list and picks[0] == 0 and 0 in rule.spread:
         kept = parts[0]  # the list so far is not used again: it grows in place
-        for pick in rule.picks[1:]:
-            if pick in rule.spread:
-                kept.extend(parts[pick])
-            else:
-                kept.append(parts[pick])
-    else:
-        for pick in rule.picks:
-            if pick in rule.spread:
-                kept.extend(parts[pick])
-            else:
-                kept.append(parts[pick] if pick >= 0 else None)
-    if rule.callback:
-        depth += 1
-        if depth > max_depth:
-            return TooDeep(first, last)
-        value = callbacks[rule.callback](first, last, *kept)
-    else:
-        value = kept if rule.is_list else kept[0]
-    del values[-size:], places[-size:]
-    values.append(value)
-    places.append((first, last, depth))
-    return None
+        picks = picks[1:]
+    for pick in picks:
+        if pick in rule.spread:
+            kept.extend(parts[pick])
+        else:
+            kept.append(parts[pick] if pick >= 0 else None)
+    return kept

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from netdsl.brackets import ITEM_KINDS, Bracketed
 from netdsl.diagnostics import Diagnostic, Label
-from netdsl.lalr import END, Resume, Tables, TooDeep
+from netdsl.lalr import END, Resume, Tables, Token, TooDeep
 from netdsl.source import Source, Span
 from netdsl.syntax_errors import Context, describe
 from netdsl.tokens import MAX_DIAGNOSTICS
@@ -28,14 +28,14 @@ class Recovery:
         self._known = known
         self._base = base
 
-    def __call__(self, states: Sequence[int], number: int, too_deep: TooDeep | None) -> Resume | None:
+    def __call__(
+        self, states: Sequence[int], values: Sequence[object], number: int, too_deep: TooDeep | None
+    ) -> Resume | None:
         """Report the error at token `number` of the tokens from `base` on."""
         number += self._base
         brace = self._enclosing[number]
         symbol = "_statement" if brace >= 0 else "_item"
-        kept = len(states)
-        while kept > 0 and symbol not in self._tables.states[states[kept - 1]]:
-            kept -= 1
+        kept = self._kept_states(states, values, brace, symbol)
         stop = self._statement_end(number, brace) if brace >= 0 else self._item_end(number)
         if too_deep is not None:
             self._report_depth(too_deep)
@@ -46,6 +46,20 @@ class Recovery:
             return None
         self._note_bodies(number, stop, brace)
         return Resume(kept, symbol, stop - self._base)
+
+    def _kept_states(self, states: Sequence[int], values: Sequence[object], brace: int, symbol: str) -> int:
+        """How many states belong to what is right before the statement; 0 when none can take one."""
+        kept = 0
+        is_inside = brace < self._base
+        for place, state in enumerate(states):
+            value = values[place - 1] if place > 0 else None
+            if isinstance(value, Token) and value.kind == "LBRACE":
+                if is_inside:
+                    break
+                is_inside = value.start == self._tokens[brace].start
+            if is_inside and symbol in self._tables.states[state]:
+                kept = place + 1
+        return kept
 
     def _statement_start(self, number: int, brace: int) -> int:
         first = number

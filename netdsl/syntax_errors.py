@@ -13,16 +13,21 @@ from netdsl.source import Source, Span
 
 SOFT = ITEM_KINDS - {"CONST"} | {"IDENTITY", "OVER", "FROM", "PER", "UNTIL", "GIVEN"}
 KEYWORDS = frozenset(
-    "CONST PARAM STATE UPDATE LET REPEAT FOR IF ELSE YIELD AS IN WHERE SCAN DECODE FIXED_POINT TRUE FALSE NONE".split()
+    (
+        *("CONST", "PARAM", "STATE", "UPDATE", "LET", "REPEAT", "FOR", "IF", "ELSE", "YIELD", "AS", "IN", "WHERE"),
+        *("SCAN", "DECODE", "FIXED_POINT", "TRUE", "FALSE", "NONE"),
+    )
 )
 _DECLARATIONS = "`network`, `block`, `edge`, `monoid`, `extern`, `const`, `claim`, `recipe` or `import`"
-_LITERALS = frozenset(("INT", "FLOAT", "STRING"))
 _SPELLING = {
     "COMMA": ",", "EQUAL": "=", "COLON": ":", "ARROW": "->", "DOT": ".", "DOTS": "..", "PIPE": "|>", "TILDE": "~",
-    "POWER": "**", **SIGNS,
+    **SIGNS,
 }  # fmt: skip
 _OPERATORS = frozenset(
-    "PIPE POWER FLOOR_DIV EQ NE LE GE LT GT PLUS MINUS STAR SLASH PERCENT AT AMP BAR DOT LPAR LSQB DOTS".split()
+    (
+        *("PIPE", "POWER", "FLOOR_DIV", "EQ", "NE", "LE", "GE", "LT", "GT", "PLUS", "MINUS", "STAR", "SLASH"),
+        *("PERCENT", "AT", "AMP", "BAR", "DOT"),
+    )
 )
 
 
@@ -44,6 +49,10 @@ class Context:
     @property
     def before(self) -> Token | None:
         return self.tokens[self.number - 1] if self.number > 0 else None
+
+    @property
+    def following(self) -> Token:
+        return self.tokens[min(self.number + 1, len(self.tokens) - 1)]
 
     @cached_property
     def expected(self) -> frozenset[str]:
@@ -77,14 +86,10 @@ class Context:
     def span(self, first: Token, last: Token | None = None) -> Span:
         return Span(self.source, first.start, (last or first).end)
 
-    def touches(self) -> bool:
-        """Whether no space stands before the token."""
-        return self.before is not None and self.before.end == self.token.start
-
     def found(self) -> str:
         kind = self.token.kind
         if kind == END:
-            return "the end of the file" if "\n" in self.source.text else "the end"
+            return "the end of the file" if "\n" in self.source.text else "the end of the line"
         if kind == "_NL":
             return "the end of the line"
         text = self.text(self.token)
@@ -100,7 +105,7 @@ def describe(context: Context) -> Diagnostic:
         if diagnostic is not None:
             return diagnostic
     title = f"expected {_expected_words(context)}, found {context.found()}"
-    return Diagnostic("E0101", title, Label(_place(context)), help=_header_help(context))
+    return Diagnostic("E0101", title, Label(_place(context)), help=_help(context))
 
 
 def _place(context: Context) -> Span:
@@ -137,8 +142,7 @@ def _foreign_sign(context: Context) -> Diagnostic | None:
     if before.kind == "EQUAL" and token.kind == "EQUAL":
         title = "expected an expression after `=`, found `=`"
         return Diagnostic("E0101", title, Label(context.span(token)), help="`=` gives a value to a name, `==` compares")
-    following = context.tokens[min(context.number + 1, len(context.tokens) - 1)]
-    for first, second in ((before, token), (token, following)):
+    for first, second in ((before, token), (token, context.following)):
         pair = context.text(first) + context.text(second)
         if first.end == second.start and pair in SIGN_PAIRS:
             instead, help = SIGN_PAIRS[pair]
@@ -148,8 +152,7 @@ def _foreign_sign(context: Context) -> Diagnostic | None:
 
 
 def _number(context: Context) -> Diagnostic | None:
-    token, before = context.token, context.before
-    following = context.tokens[min(context.number + 1, len(context.tokens) - 1)]
+    token, before, following = context.token, context.before, context.following
     if token.kind == "DOT" and following.kind in ("INT", "FLOAT") and following.start == token.end:
         found = context.text(token) + context.text(following)
         label = Label(context.span(token, following))
@@ -165,26 +168,27 @@ def _number(context: Context) -> Diagnostic | None:
 def _keyword(context: Context) -> Diagnostic | None:
     """A keyword where a name has to stand."""
     token, before = context.token, context.before
-    if token.kind in KEYWORDS and "NAME" in context.expected:
+    if token.kind in KEYWORDS and "NAME" in context.expected and not _is_statement(context):
         wanted = _expected_words(context)
         title = f"expected {wanted}, found the keyword `{context.text(token)}`"
         return Diagnostic("E0104", title, Label(context.span(token)))
-    is_first = context.number == context.statement + 1
-    if before is not None and is_first and before.kind in KEYWORDS and token.kind in ("EQUAL", "COMMA", "DOT", "COLON"):
-        if "NAME" in context.expected:
-            title = f"`{context.text(before)}` is a keyword, and cannot be a name"
-            return Diagnostic("E0104", title, Label(context.span(before)))
+    if before is None or before.kind not in KEYWORDS:
+        return None
+    starts = context.number == context.statement + 1 and token.kind in ("EQUAL", "COMMA", "DOT", "COLON")
+    if (starts and "NAME" in context.expected) or context.expected == {"EQUAL"}:
+        title = f"`{context.text(before)}` is a keyword, and cannot be a name"
+        return Diagnostic("E0104", title, Label(context.span(before)))
     return None
 
 
 def _declaration(context: Context) -> Diagnostic | None:
     """A declaration in a body, or something else outside of all bodies."""
     token, before = context.token, context.before
-    if context.in_body and before is not None and before.kind in ITEM_KINDS - {"CONST"}:
-        if context.number == context.statement + 1 and token.kind in ("NAME", "STRING"):
-            word = context.text(before)
-            title = f"`{word}` stands in a body: declarations stand at the top of the file"
-            return Diagnostic("E0112", title, Label(context.span(before)))
+    follows_word = before is not None and before.kind in ITEM_KINDS and context.number == context.statement + 1
+    if before is not None and follows_word and context.in_body and token.kind in ("NAME", "STRING"):
+        word = context.text(before)
+        title = f"`{word}` stands in a body: declarations stand at the top of the file"
+        return Diagnostic("E0112", title, Label(context.span(before)))
     if "IMPORT" in context.expected and "RECIPE" in context.expected and "NAME" not in context.expected:
         near = suggest(context.text(token), [kind.lower() for kind in ITEM_KINDS]) if token.kind == "NAME" else None
         title = f"expected a declaration, found {context.found()}"
@@ -203,12 +207,18 @@ def _target(context: Context) -> Diagnostic | None:
     first, last = context.tokens[context.statement], context.before
     if "_NL" in context.expected and context.in_body and last is not None:
         signs = {other.kind for other in context.tokens[context.statement : context.number]}
-        if "EQUAL" in signs and context.opened is not None and context.opened.kind == "LBRACE":
-            return Diagnostic("E0115", "a statement has one `=`", Label(context.span(token)), help="write `==` to compare")
+        if "EQUAL" in signs:
+            title = "expected one `=` in a statement, found a second"
+            return Diagnostic("E0115", title, Label(context.span(token)), help="write `==` to compare")
+        if first.kind == "IDENTITY" and last == first:
+            title = "`identity` is followed by `:`, and cannot be assigned"
+            return Diagnostic("E0115", title, Label(context.span(first)))
         place = Label(context.span(first, last), "this is not a name")
         text = context.source.text[first.start : last.end]
         shown = f", found `{text}`" if len(text) <= 40 and "\n" not in text else ""
-        return Diagnostic("E0115", f"expected a name before `=`{shown}", place)
+        is_tuple = first.kind == "LPAR" and last.kind == "RPAR"
+        help = "write the names without parentheses" if is_tuple else None
+        return Diagnostic("E0115", f"expected a name before `=`{shown}", place, help=help)
     return None
 
 
@@ -235,37 +245,52 @@ _CAUSES: tuple[Callable[[Context], Diagnostic | None], ...] = (
 )  # fmt: skip
 
 
+def _is_statement(context: Context) -> bool:
+    return {"LET", "RBRACE"} <= context.expected
+
+
 def _expected_words(context: Context) -> str:
     """What may stand here, in the words of the language."""
     expected = set(context.expected)
     words: list[str] = []
-    if "LET" in expected:
+    if _is_statement(context):
         words.append("a statement")
         expected &= {"RBRACE"}
     elif "NAME" in expected:
-        if "MINUS" in expected:
-            words.append("an expression")
-            expected &= {"RPAR", "RSQB"}
-        elif "LPAR" in expected:
-            words.append("a type")
-        elif "STRING" in expected:
-            words.append("the name of a module, or a file in double quotes")
-        else:
-            words.append("a name")
-        expected -= SOFT | KEYWORDS | _LITERALS | {"NAME", "MINUS", "TILDE", "LPAR", "LSQB"}
-    elif expected >= {"PLUS", "PIPE"}:
-        expected -= _OPERATORS - ({"DOTS"} if expected == _OPERATORS else set())
-        if not expected - {"AS", "IN"}:
+        words.append(_kind_of_name(expected))
+        closers = {"RPAR", "RSQB"} if "MINUS" in expected else set(OPENERS) | {"COMMA", "_NL"}
+        expected &= closers
+    else:
+        expected -= _OPERATORS
+        if expected - {"LPAR", "LSQB", "AS", "IN"}:
+            expected -= {"LPAR", "LSQB", "AS"} if "PLUS" in context.expected else {"LPAR", "LSQB"}
+        if expected & {"COMMA", "_NL"}:
+            expected -= {"DOTS"}
+        if "_NL" in expected:
+            expected -= {"RBRACE"}
+        if not expected:
             words.append("an operator")
-    for kind in sorted(expected, key=lambda kind: (kind in OPENERS, kind == "_NL", kind)):
-        words.append(_word(context, kind))
+    words += [_word(context, kind) for kind in sorted(expected, key=_rank)]
     words = list(dict.fromkeys(words))
-    return " or ".join(([", ".join(words[:-1])] if len(words) > 1 else []) + words[-1:]) or "nothing more"
+    return " or ".join(([", ".join(words[:-1])] if len(words) > 1 else []) + words[-1:])
+
+
+def _kind_of_name(expected: set[str]) -> str:
+    if "MINUS" in expected:
+        return "a dimension" if "DOTS" in expected and "COLON" not in expected else "an expression"
+    if "LPAR" in expected:
+        return "a type"
+    return "the name of a module, or a file in double quotes" if "STRING" in expected else "a name"
+
+
+def _rank(kind: str) -> tuple[bool, bool, str]:
+    """Signs first, then the bracket that ends here, then the end of the line."""
+    return kind in ("_NL", END), kind in OPENERS, kind
 
 
 def _word(context: Context, kind: str) -> str:
     if kind in ("_NL", END):
-        return "the end of the line" if kind == "_NL" or "LBRACE" in context.expected else "the end"
+        return "the end of the line"
     if kind in OPENERS and context.opened is not None:
         opened = context.opened
         line, here = context.span(opened).line, context.span(context.token).line
@@ -274,14 +299,27 @@ def _word(context: Context, kind: str) -> str:
     return "a string" if kind == "STRING" else f"`{_SPELLING.get(kind, kind.lower())}`"
 
 
-def _header_help(context: Context) -> str | None:
-    """The edit that a header lacks."""
-    expected, token = context.expected, context.token
+def _help(context: Context) -> str | None:
+    """The edit, where it is sure."""
+    expected, token, before = context.expected, context.token, context.before
     if "ARROW" in expected and token.kind == "LBRACE":
         return "a header says what it gives: `-> float[.., D]`"
-    following = context.tokens[min(context.number + 1, len(context.tokens) - 1)]
-    if token.kind == "_NL" and following.kind == "LPAR" and "LPAR" in expected:
+    if token.kind == "_NL" and context.following.kind == "LPAR" and "LPAR" in expected:
         return "open the `(` on the line of the name"
     if expected == {"COLON"} and token.kind in ("RPAR", "COMMA", "RSQB", "EQUAL"):
         return "each input has a type: `x: float[.., D]`"
+    if token.kind == "COLON" and "COMMA" in expected and context.opened is not None and context.opened.kind != "LBRACE":
+        return "an argument is named with `=`"
+    if token.kind == "LBRACE" and "MINUS" in expected and before is not None and before.kind in ("EQUAL", "COMMA"):
+        return "a list stands in [ ], named values in ( )"
+    if token.kind == "FLOOR_DIV" and "MINUS" in expected:
+        return "a comment starts with `#`"
+    if token.kind == "DOTS" and "_NL" in expected:
+        return "a range stands in an argument, or after `in`"
+    if token.kind == "_NL" and before is not None and "MINUS" in expected and not _is_statement(context):
+        if before.kind == "PIPE":
+            return "start the next line with `|>`"
+        return f"`{context.text(before)}` does not go on with the next line: put the value in ( )"
+    if token.kind == "ELSE":
+        return "`else` follows the `}` of an `if`"
     return None

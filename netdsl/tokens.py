@@ -10,7 +10,7 @@ from netdsl.lalr import END, Token
 from netdsl.source import Source, Span
 
 MAX_SOURCE_CHARS = 4 * 1024 * 1024
-MAX_TOKENS = 1_000_000
+MAX_TOKENS = 500_000
 MAX_NAME = 256
 MAX_DIAGNOSTICS = 20
 
@@ -22,6 +22,8 @@ _STRAY = re.compile(
     r"""(?P<number>[0-9][A-Za-z0-9_]*(?:\.[0-9][A-Za-z0-9_]*)?(?:(?<=[eE])[+-][0-9]+)?)
     |(?P<open_string>"[^\r\n]*)
     |(?P<single_quotes>'(?:[^'\\\r\n]|\\[^\r\n])*'?)
+    |(?P<quoted>`[^`\r\n]*`)
+    |(?P<line_goes_on>\\[ \t]*(?:\r\n|\r|\n))
     |(?P<letters>\w+)
     |(?P<other>[\s\S])""",
     re.VERBOSE,
@@ -32,8 +34,6 @@ _HELP = {
     "\\": "a line goes on inside ( ) and [ ], and before `|>`",
     "^": "write `a ** b` for a power",
     "?": "write `if c { a } else { b }`",
-    "$": None,
-    "`": 'a string stands in double quotes: "text"',
 }
 
 
@@ -58,8 +58,10 @@ class Lexer:
         self._signs = {text: kind for text, kind in literals.items() if text not in self.words}
         self._ignored = frozenset(data["ignored"])
         signs = sorted(self._signs, key=len, reverse=True)
-        parts = [f"(?P<{name}>{pattern})" for name, pattern in data["patterns"] if name != "SPACE"]
-        parts.append(f"(?P<SIGN>{'|'.join(map(re.escape, signs))})")
+        patterns = {name: f"(?P<{name}>{pattern})" for name, pattern in data["patterns"] if name != "SPACE"}
+        sign = f"(?P<SIGN>{'|'.join(map(re.escape, signs))})"
+        # Names and signs come most often and fit where nothing else does, so they are tried first.
+        parts = [patterns.pop("NAME"), sign, *patterns.values()]
         self._pattern = re.compile(f"[ \\t]*+(?:{'|'.join(parts)}|(?P<END>\\Z)|(?P<STRAY>))")
 
     def scan(self, source: Source) -> Lexed:
@@ -100,7 +102,7 @@ class Lexer:
                 if kind in ("_NL", "CONTINUED", "COMMENT"):
                     comments = _COMMENT.finditer(text, start, position)
                     lexed.comments.extend(comment.span() for comment in comments)
-                if kind not in ignored:
+                if kind not in ignored and not (kind == "_NL" and tokens and tokens[-1].kind == "_NL"):
                     tokens.append(Token(kind, start, position))
             if len(tokens) > MAX_TOKENS:
                 title = f"expected at most {MAX_TOKENS:,} words and signs in a file"
@@ -151,7 +153,13 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
         title = f"expected ASCII letters, digits and `_` in a name, found `{text[start:end]}`"
         lexed.diagnostics.append(Diagnostic("E0007", title, Label(Span(source, start, end))))
         lexed.tokens.append(Token("NAME", start, end))
+    elif what == "quoted":
+        title = "found text in backticks, which has no meaning here"
+        lexed.diagnostics.append(Diagnostic("E0001", title, label, help='a string stands in double quotes: "text"'))
+        lexed.tokens.append(Token("STRING", start, end))
     else:
+        found = "\\" if what == "line_goes_on" else found
+        label = Label(Span(source, start, start + 1))
         title = f"found `{found}`, which has no meaning here"
         lexed.diagnostics.append(Diagnostic("E0001", title, label, help=_HELP.get(found)))
     return end
@@ -159,7 +167,11 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
 
 def _number(found: str, label: Label) -> Diagnostic:
     if found.lower().startswith(("0x", "0b", "0o")):
-        return Diagnostic("E0005", f"expected a number in base ten, found `{found}`", label)
+        try:
+            help = f"write `{int(found, 0)}`"
+        except ValueError:
+            help = None
+        return Diagnostic("E0005", f"expected a number in base ten, found `{found}`", label, help=help)
     if re.fullmatch(r"[0-9._]+[eE][+-]?[0-9]+", found):
         return Diagnostic("E0005", f"expected a small `e`, found `{found}`", label, help=f"write `{found.lower()}`")
     if set(found) <= set("0123456789_."):

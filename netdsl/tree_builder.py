@@ -8,7 +8,7 @@ from netdsl import syntax
 from netdsl.doc_comments import DocComments
 from netdsl.lalr import Token
 from netdsl.source import Source, Span
-from netdsl.value_builder import ValueBuilder
+from netdsl.value_builder import COMPARISONS, ValueBuilder
 
 
 class TreeBuilder(ValueBuilder):
@@ -102,6 +102,8 @@ class TreeBuilder(ValueBuilder):
         return facts
 
     def comparison_fact(self, first: int, last: int, value: syntax.Expr) -> syntax.Fact:
+        if not isinstance(value, syntax.Binary) or value.op not in COMPARISONS:
+            self._report("E0117", "expected a comparison or `size in low..high` after `where`", value.span)
         return syntax.Fact(self._span(first, last), value)
 
     def range_fact(self, first: int, last: int, value: syntax.Expr, low: syntax.Expr, high: syntax.Expr) -> syntax.Fact:

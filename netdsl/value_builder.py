@@ -14,10 +14,10 @@ from netdsl.lalr import Token
 from netdsl.source import Source, Span
 
 MAX_DIGITS = 40
+COMPARISONS = frozenset(("==", "!=", "<=", ">=", "<", ">"))
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
-_COMPARISONS = frozenset(("==", "!=", "<=", ">=", "<", ">"))
 _FOREIGN_VALUES = {"True": "true", "False": "false", "None": "none"}
 _STAGES = (syntax.Name, syntax.Attribute, syntax.Index, syntax.Call, syntax.Paren)
 
@@ -44,7 +44,7 @@ class ValueBuilder:
                 "E0106",
                 f"`|>` follows `{left.op}` without parentheses",
                 left.op_span,
-                f"does `|>` take all of this sum, or what follows `{left.op}`?",
+                "does the pipe take both sides of this, or the right one?",
                 f"write `(a {left.op} b) |> f` or `a {left.op} (b |> f)`",
             )
         if isinstance(stage, syntax.Binary):
@@ -52,7 +52,7 @@ class ValueBuilder:
                 "E0106",
                 f"`{stage.op}` follows `|>` without parentheses",
                 stage.op_span,
-                f"does `{stage.op}` belong to the stage, or to the whole pipe?",
+                "is this done to the stage, or to the result of the pipe?",
                 f"write `(x |> f) {stage.op} y`",
             )
         elif not isinstance(stage, _STAGES):
@@ -69,7 +69,7 @@ class ValueBuilder:
 
     def binary(self, first: int, last: int, left: syntax.Expr, op: Token, right: syntax.Expr) -> syntax.Binary:
         text = self._text(op)
-        if text in _COMPARISONS and isinstance(left, syntax.Binary) and left.op in _COMPARISONS:
+        if text in COMPARISONS and isinstance(left, syntax.Binary) and left.op in COMPARISONS:
             self._report(
                 "E0105",
                 f"`{text}` compares the result of `{left.op}`: comparisons do not chain",
@@ -135,7 +135,9 @@ class ValueBuilder:
 
     def int_(self, first: int, last: int, token: Token) -> syntax.Literal:
         text = self._number(token)
-        return syntax.Literal(self._span(first, last), int(text.replace("_", "")), text)
+        digits = text.replace("_", "")
+        value = int(digits) if digits.isdecimal() else 0  # what is no number was reported as a token
+        return syntax.Literal(self._span(first, last), value, text)
 
     def float_(self, first: int, last: int, token: Token) -> syntax.Literal:
         text = self._number(token)
