@@ -1,5 +1,225 @@
-"""Convolutions."""
+"""Convolution and its transpose over 1 to 3 spatial axes."""
 
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
+from netdsl.ops.windows import (
+    check_reach,
+    extents,
+    per_axis,
+    per_side,
+    slid_axes,
+    spatial_count,
+    window_counts,
+)
+from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
 
-OPS: tuple[type[Op], ...] = ()
+MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Op):
+    """The sum over windows of `x` times `weight` (cross-correlation, as in every framework), plus `bias`.
+
+    Lists have one number for each spatial axis, `padding` has two, before and after each axis in turn; a single
+    number stands for all. `mode` says what the padding holds: zeros, `reflect` (the axis mirrored at its ends, which
+    are not repeated), `replicate` (its ends) or `circular`. The batch keeps its name, the channels take the name of
+    `weight`'s first axis, a spatial axis keeps its name where its size provably stays. The batch may be empty, the weight
+    may not.
+
+    Shapes: x (N, C, *spatial), weight (O, C // groups, *kernel), bias (O,) -> (N, O, *out) where
+            out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
+    Raises: ShapeError: E0204: channels, or a window larger than its padded axis; E0205: ranks; E0209: attributes.
+    Source: torch.nn.functional.conv1d, conv2d, conv3d; ONNX Conv, opset 11.
+    """
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+    mode: str = "zeros"
+
+    name: ClassVar[str] = "conv"
+    operands: ClassVar[tuple[str, ...]] = ("x", "weight", "bias?")
+
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
+        count = spatial_count(types[0], types[1].rank - 2, what="`conv`")
+        return replace(
+            self,
+            stride=per_axis(self.stride, count, what="`conv`", attribute="stride", least=1),
+            padding=per_side(self.padding, count, what="`conv`"),
+            dilation=per_axis(self.dilation, count, what="`conv`", attribute="dilation", least=1),
+        )
+
+    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        op = self.normalised(types)
+        x, weight, *bias = types
+        if op.mode not in MODES:
+            raise ShapeError("E0209", f"`mode` of `conv` is one of {_listed(MODES)}, found `{op.mode}`")
+        _check_operands(types, what="`conv`")
+        _check_groups(op.groups, weight.sizes[0], facts, what="`conv`", operand=1, axis=0)
+        _check_channels(x, weight, op.groups, facts)
+        if bias:
+            _check_bias(bias[0], weight.axes[0], facts, what="`conv`", at=0)
+        reach = extents(weight.sizes[2:], op.dilation)
+        check_reach(x, reach, op.padding, facts, what="`conv`")
+        _check_mode(op.mode, x, op.padding, facts)
+        counts = window_counts(x.sizes[2:], reach, op.stride, op.padding)
+        return (x.with_axes((x.axes[0], weight.axes[0], *slid_axes(x, counts, facts))),)
+
+    def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
+        return results[0].sizes[0] * results[0].with_axes(results[0].axes[2:]).numel() * types[1].numel() * 2
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTranspose(Op):
+    """The transpose of `conv` as a linear map: each element of `x` adds its multiple of `weight` to a window.
+
+    Attributes are written as for `conv`. `padding` is cut off from the result, `output_padding` adds to its ends and is
+    less than the stride.
+
+    Shapes: x (N, C, *spatial), weight (C, O // groups, *kernel), bias (O,) -> (N, O, *out) where
+            out = (size - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - before - after.
+    Raises: ShapeError: E0204: channels, or nothing is left; E0205: ranks; E0209: attributes.
+    Source: torch.nn.functional.conv_transpose1d, conv_transpose2d, conv_transpose3d; ONNX ConvTranspose, opset 11.
+    """
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    output_padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+
+    name: ClassVar[str] = "conv_transpose"
+    operands: ClassVar[tuple[str, ...]] = ("x", "weight", "bias?")
+
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
+        what = "`conv_transpose`"
+        count = spatial_count(types[0], types[1].rank - 2, what=what)
+        return replace(
+            self,
+            stride=per_axis(self.stride, count, what=what, attribute="stride", least=1),
+            padding=per_side(self.padding, count, what=what),
+            output_padding=per_axis(self.output_padding, count, what=what, attribute="output_padding", least=0),
+            dilation=per_axis(self.dilation, count, what=what, attribute="dilation", least=1),
+        )
+
+    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        op = self.normalised(types)
+        what = "`conv_transpose`"
+        x, weight, *bias = types
+        for added, stride in zip(op.output_padding, op.stride, strict=True):
+            if added >= stride:
+                raise ShapeError("E0209", f"`output_padding` of {what} is below the stride of {stride}, found {added}")
+        _check_operands(types, what=what)
+        _check_groups(op.groups, weight.sizes[0], facts, what=what, operand=1, axis=0)
+        unify_axis(x.axes[1], weight.axes[0], facts, what=f"the input channels of {what}", at=(1, 0), operands=(0, 1))
+        channels = weight.axes[1] if op.groups == 1 else Axis(None, weight.sizes[1] * op.groups)
+        if bias:
+            _check_bias(bias[0], channels, facts, what=what, at=1)
+        sizes = full_sizes(x.sizes[2:], weight.sizes[2:], op)
+        counts = [
+            size - before - after for size, before, after in zip(sizes, op.padding[::2], op.padding[1::2], strict=True)
+        ]
+        for index, count in enumerate(counts):
+            if facts.prove("<", count, 1):
+                raise ShapeError(
+                    "E0204",
+                    f"the padding of {what} leaves nothing of an axis of size {sizes[index]}",
+                    operand=0,
+                    axes=((0, 2 + index),),
+                )
+        return (x.with_axes((x.axes[0], channels, *slid_axes(x, counts, facts))),)
+
+    def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
+        x, weight = types[:2]
+        return x.sizes[0] * x.with_axes(x.axes[2:]).numel() * weight.numel() * 2
+
+
+def full_sizes(sizes: tuple[Dim, ...], kernel: tuple[Dim, ...], op: ConvTranspose) -> tuple[Dim, ...]:
+    """The spatial sizes of a transposed convolution before `padding` is cut off."""
+    reach = extents(kernel, op.dilation)
+    return tuple(
+        (size - 1) * stride + extent + added
+        for size, stride, extent, added in zip(sizes, op.stride, reach, op.output_padding, strict=True)
+    )
+
+
+def _check_operands(types: tuple[TensorType, ...], *, what: str) -> None:
+    require_same_dtype(types, what=what)
+    for index, t in enumerate(types):
+        require_kind(t, ("float",), what=what, operand=index)
+    for at, size in enumerate(types[1].sizes):
+        if size == 0:
+            raise ShapeError(
+                "E0204", f"{what} needs a weight with elements, found {types[1]}", operand=1, axes=((1, at),)
+            )
+
+
+def _check_groups(groups: int, channels: Dim, facts: Facts, *, what: str, operand: int, axis: int) -> None:
+    if groups < 1:
+        raise ShapeError("E0209", f"`groups` of {what} is at least 1, found {groups}")
+    divides = facts.prove_eq(channels % groups, 0)
+    if divides:
+        return
+    if divides is None:
+        raise ShapeError(
+            "E0208",
+            f"{what} in {groups} groups needs channels that they divide, and nothing says so of {channels}",
+            operand=operand,
+            axes=((operand, axis),),
+            help=f"add `where {channels} % {groups} == 0` to the header",
+        )
+    raise ShapeError(
+        "E0204",
+        f"{what} in {groups} groups needs channels that they divide, found {channels}",
+        operand=operand,
+        axes=((operand, axis),),
+    )
+
+
+def _check_channels(x: TensorType, weight: TensorType, groups: int, facts: Facts) -> None:
+    wanted = weight.axes[1] if groups == 1 else Axis(None, weight.sizes[1] * groups)
+    try:
+        unify_axis(x.axes[1], wanted, facts, what="the input channels of `conv`", operands=(0, 1), at=(1, 1))
+    except ShapeError as error:
+        if error.code != "E0202":
+            raise
+        raise ShapeError(
+            "E0204",
+            f"`conv` expects {wanted.size} input channels, found {x.sizes[1]}",
+            operand=0,
+            labels=((0, str(x)), (1, str(weight))),
+            axes=((0, 1), (1, 1)),
+        ) from None
+
+
+def _check_bias(bias: TensorType, channels: Axis, facts: Facts, *, what: str, at: int) -> None:
+    if bias.rank != 1:
+        raise ShapeError("E0205", f"the bias of {what} needs 1 axis, found {bias.rank}: {bias}", operand=2)
+    unify_axis(channels, bias.axes[0], facts, what=f"the bias of {what}", operands=(1, 2), at=(at, 0))
+
+
+def _check_mode(mode: str, x: TensorType, padding: tuple[int, ...], facts: Facts) -> None:
+    """Raises: ShapeError: E0204: `reflect` needs an axis larger than its padding, `circular` one as large."""
+    if mode == "zeros":
+        return
+    for index, size in enumerate(x.sizes[2:]):
+        most = max(padding[2 * index : 2 * index + 2])
+        least = {"reflect": most + 1, "circular": most, "replicate": 1}[mode]
+        if most and facts.prove("<", size, least):
+            raise ShapeError(
+                "E0204",
+                f"`{mode}` padding of {most} needs an axis of at least {least}, found {size}",
+                operand=0,
+                axes=((0, 2 + index),),
+            )
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+OPS: tuple[type[Op], ...] = (Conv, ConvTranspose)
