@@ -191,8 +191,8 @@ class Pad(Op):
         padding: (before, after) of each of the last axes, in their order.
         mode:    `constant` adds `value`; `reflect` mirrors without repeating the edge (fewer than n entries);
                  `replicate` repeats the edge (n at least 1); `circular` goes on at the other end (at most n entries).
-    Raises: ShapeError: E0209: more padding than the mode can take; E0208: nothing says that it is not; E0205: more pairs
-            than axes; E0219: an unknown mode, or a value that the element type cannot hold.
+    Raises: ShapeError: E0209: more padding than the mode can take; E0208: nothing says that it is not; E0205: more
+            pairs than axes; E0219: an unknown mode, or a value that the element type cannot hold.
     Source: torch.nn.functional.pad; ONNX Pad, opset 18.
     """
 
