@@ -12,7 +12,8 @@ from netdsl.ir import Graph, Node, Value
 from netdsl.ops.indexing import OneHot, Take
 from netdsl.ops.loop import Loop
 from netdsl.ops.masks import LengthMask
-from netdsl.ops.shape import Broadcast, Pick, Reshape, Slice, Squeeze, Transpose, Unsqueeze
+from netdsl.ops.pieces import Pick, Slice
+from netdsl.ops.shape import Broadcast, Reshape, Squeeze, Transpose, Unsqueeze
 
 Array = NDArray[np.generic]
 

@@ -26,6 +26,7 @@ from netdsl.check.values import (
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ops.base import Op
+from netdsl.ops.elementwise import Select
 from netdsl.source import Span
 from netdsl.tensor_type import DType
 
@@ -76,12 +77,16 @@ def apply_brackets(body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.
     for arg in expr.args:
         if arg.splat:
             raise mistake("E0329", "`**` stands in round brackets", arg.span)
+        if isinstance(target, MacroRef) and target.macro.takes_names and isinstance(arg.value, s.Name):
+            given.append((arg.name, arg.value.id, arg))
+            continue
         given.append((arg.name, body.evaluate(arg.value), arg))
     if isinstance(target, BlockRef):
         return _block_brackets(body, target, given)
     if isinstance(target, OpRef):
         return replace(target, statics=(*target.statics, *((n, v) for n, v, _ in given)), name_span=expr.span)
-    return MacroRef(target.macro, (*target.statics, *((n, v) for n, v, _ in given)))
+    made = MacroRef(target.macro, (*target.statics, *((n, v) for n, v, _ in given)))
+    return call_macro(body, made, [], expr.span) if target.macro.is_nullary else made
 
 
 def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None, CheckValue, s.Arg]]) -> BlockRef:
@@ -224,7 +229,8 @@ def call_op(body: "Body", ref: OpRef, arguments: list[Argument], span: Span) -> 
     if sorted(slots) != list(range(len(slots))) or len(ordered) < least or (not variadic and len(ordered) > len(names)):
         wanted = f"at least {least}" if variadic else str(least) if least == len(names) else f"{least} to {len(names)}"
         raise mistake("E0323", f"`{ref.surface}` takes {wanted} {'tensor' if wanted == '1' else 'tensors'}, found {len(ordered)}", span)
-    like = next((a.value.type.dtype for a in ordered if isinstance(a.value, TensorValue)), None)
+    branches = ordered[1:] if op_type is Select else ordered
+    like = next((a.value.type.dtype for a in branches if isinstance(a.value, TensorValue)), None)
     tensors = [body.tensor(a.value, a.span, like=like, what=f"`{ref.surface}`") for a in ordered]
     op = make_op(body, ref, span)
     results = body.apply(op, tensors, span, [a.span for a in ordered])
@@ -273,6 +279,8 @@ def _attribute(body: "Body", ref: OpRef, name: str, wanted: Any, value: Any, spa
     value = statics.plain(value) if isinstance(value, DimValue) else value
 
     def wrong(what: str) -> Exception:
+        if body.generic:
+            return Silent()
         return mistake("E0324", f"`{name}` of `{ref.surface}` needs {what}, found {describe(value)}", span)
 
     float_type = body.dtypes.get("float", body.checker.default_float)

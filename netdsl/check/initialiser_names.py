@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
-from netdsl.check.report import mistake
+from netdsl.check.report import Silent, mistake
 from netdsl.check.statics import plain
 from netdsl.check.values import describe
 from netdsl.did_you_mean import suggest
@@ -46,7 +46,7 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
                       help=f"did you mean `{near}`?" if near else f"initialisers are {', '.join(sorted(INITIALISERS))}")
     fields = INITIALISERS[name_expr.id]
     values: dict[str, float | int | bool] = {}
-    for position, arg in enumerate(args):
+    for position, arg in enumerate(() if body.generic else args):
         name = arg.name or (fields[position][0] if position < len(fields) else None)
         if name not in dict(fields):
             raise mistake("E0330", f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}", arg.span)
@@ -56,6 +56,8 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
         values[name] = float(value)
     for name, default in fields:
         if name not in values:
+            if default is None and body.generic:
+                raise Silent
             if default is None:
                 raise mistake("E0334", f"`{name_expr.id}` needs `{name}`", expr.span)
             values[name] = default

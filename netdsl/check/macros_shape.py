@@ -273,9 +273,8 @@ def rename(call: MacroCall) -> CheckValue:
         raise mistake("E0207", f"`rename` needs one axis named `{old}`, found {count}: {x.type}", span)
     names = [a.name for a in x.type.axes]
     names[at[0]] = new
-    scope = call.body.scope
-    if scope.find(new) is None:
-        scope.bind(new, DimValue(x.type.axes[at[0]].size, new), "dim", call.span)
+    if call.body.scope.find(new) is None:
+        call.body.scope.bind(new, DimValue(x.type.axes[at[0]].size, new), "dim", call.span)
     return named(x, names)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
+from netdsl.check.initialiser_names import INITIALISERS
 from netdsl.check.report import Mistake
 from netdsl.source import Source, Span
 
@@ -37,6 +38,8 @@ def children(node: object) -> Iterator[object]:
 
 def check_names(body: "Body", side: s.Body) -> None:
     """Report names in an untaken branch that stand for nothing."""
+    if body.file.is_std:
+        return
     local: set[str] = set()
     used: list[s.Name] = []
     pending: list[object] = [side]
@@ -59,7 +62,7 @@ def check_names(body: "Body", side: s.Body) -> None:
             local.add("before")
         pending.extend(children(node))
     for name in used:
-        if name.id in local or name.id == "training" or name.id in body.file.modules:
+        if name.id in local or name.id == "training" or name.id in INITIALISERS or name.id in body.file.modules:
             continue
         found = body.scope.find(name.id)
         if found is not None:

@@ -101,6 +101,10 @@ class Macro:
     doc: str
     #: Names of the bracket arguments in positional order; None where any number may stand.
     brackets: tuple[str, ...] | None = ()
+    #: Takes no tensors: the brackets alone make the value, `zeros[B, 4]`.
+    is_nullary: bool = False
+    #: The brackets hold axis names, not values: `rename[N, S](x)`.
+    takes_names: bool = False
 
 
 @dataclass(eq=False, slots=True)
