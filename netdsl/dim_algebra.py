@@ -365,11 +365,7 @@ def _extremum(op: Literal["min", "max"], args: tuple[Dim, ...]) -> Dim:
                 kept.append(candidate)
     if len(kept) == 1:
         return kept[0]
-    return Dim({(Atom(op, tuple(sorted(kept, key=_extremum_rank))),): 1})
-
-
-def _extremum_rank(dim: Dim) -> tuple[bool, str]:
-    return dim.is_const, str(dim)
+    return Dim({(Atom(op, tuple(sorted(kept, key=lambda arg: (arg.is_const, str(arg))))),): 1})
 
 
 def _evaluate_atom(atom: Atom, env: Mapping[str, int]) -> int:

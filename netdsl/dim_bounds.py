@@ -43,7 +43,7 @@ class Bounds:
                 self.limit(name, (join(max, low, -(constant // factor)), high))
             else:
                 self.limit(name, (low, join(min, high, constant // -factor)))
-        elif gap not in self.nonnegative and not self._is_sum_of_sizes(gap):
+        elif gap not in self.nonnegative and not (_is_positive(gap) and all(map(self.is_size, gap.symbols))):
             self.nonnegative.append(gap)
 
     def eliminate(self, name: str, image: Dim) -> None:
@@ -55,6 +55,11 @@ class Bounds:
         self.nonnegative = []
         for gap in learned:
             self.add(gap)
+
+    def is_size(self, name: str) -> bool:
+        """Whether the symbol is at least 0; symbols that stand for a part of a size need not be."""
+        low, _ = self.ranges.get(name, SIZE)
+        return low is not None and low >= 0
 
     def interval(self, dim: Dim) -> Interval:
         low: int | None = 0
@@ -95,7 +100,7 @@ class Bounds:
         self._effort -= 1
         if gap.is_const or (high is not None and high < 0) or self._effort < 0:
             return False
-        if self._is_sum_of_sizes(self._shifted(gap)):
+        if all(self.ranges.get(name, SIZE)[0] is not None for name in gap.symbols) and _is_positive(self._shifted(gap)):
             return True
         if depth:
             for fact in self.nonnegative:
@@ -140,15 +145,16 @@ class Bounds:
         lows = {name: self.ranges.get(name, SIZE)[0] for name in gap.symbols}
         return gap.substitute({name: unchecked_symbol(name) + low for name, low in lows.items() if low})
 
-    def _is_sum_of_sizes(self, gap: Dim) -> bool:
-        return all(factor > 0 for _, factor in gap.terms) and all(atom.op == "symbol" for atom in gap.atoms())
-
 
 def join(choose: Callable[[int, int], int], first: int | None, second: int | None) -> int | None:
     """`choose` among the bounds that exist."""
     if first is None or second is None:
         return second if first is None else first
     return choose(first, second)
+
+
+def _is_positive(gap: Dim) -> bool:
+    return all(factor > 0 for _, factor in gap.terms) and all(atom.op == "symbol" for atom in gap.atoms())
 
 
 def floor_quotient_range(number: Interval, divisor: Interval) -> Interval:

@@ -1,224 +1,36 @@
-"""What follows from facts about sizes: a solved form of the facts, and the rewriting and proofs that use it."""
+"""What follows from facts about sizes: simpler forms, bounds, three-valued proofs and assignments to try."""
 
 import copy
 import itertools
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from math import gcd, lcm
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from netdsl.dim_algebra import Dim, apply_atom, dmax, dmin, monomial_dim, polynomial_division, unchecked_symbol
-from netdsl.dim_bounds import SIZE, Bounds, Interval, exact_quotient_range, floor_quotient_range, join
-from netdsl.dim_terms import Atom, DimError, Monomial, monomial_quotient
+from netdsl.dim_algebra import Dim, apply_atom, monomial_dim, unchecked_symbol
+from netdsl.dim_bounds import SIZE, Bounds, Interval, join
+from netdsl.dim_solving import UNDECIDABLE, Relation, RelationOp, Solution, holds, nested_atoms
+from netdsl.dim_terms import Atom
 
-RelationOp: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
-Relation: TypeAlias = tuple[RelationOp, Dim, Dim]
+if TYPE_CHECKING:
+    from random import Random
 
-_ZERO, _ONE = Dim.of(0), Dim.of(1)
-_ROUNDS = 8
 _CASES = 64
 _SPLITS = 2
-_OPENINGS = 8
 _ATTEMPTS = 2_000
 _MEMO_SIZE = 65_536
-
-_UNDECIDABLE = (DimError, ZeroDivisionError)
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-def holds(op: RelationOp, left: int, right: int) -> bool:
-    """Whether `left op right`."""
-    match op:
-        case "==":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-
-
-@dataclass(frozen=True, slots=True)
-class Quotient:
-    """What a free symbol stands for: `number / divisor`, exact where the facts hold, in the user's symbols."""
-
-    number: Dim
-    divisor: Dim
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`factor * lead` equals `image`."""
-
-    lead: Monomial
-    factor: int
-    image: Dim
-
-
 class Knowledge:
-    """The solved form of a set of facts.
-
-    Equalities are solved for a symbol where one occurs alone (`forward`), divisibilities `n % d == 0` introduce the
-    quotient as a free symbol (`quotients`), other equalities rewrite one term (`rules`), inequalities are `bounds`.
-    """
+    """Answers from the solved form of a set of facts, remembered."""
 
     def __init__(self, relations: Iterable[Relation], ranges: Iterable[tuple[str, int | None, int | None]]) -> None:
-        self.forward: dict[str, Dim] = {}
-        self.quotients: dict[str, Quotient] = {}
-        self.rules: list[Rule] = []
-        self.limits = Bounds({name: (max(0, low or 0), high) for name, low, high in ranges})
-        self.nonzero: list[Dim] = []
+        self._solution = Solution(relations, ranges)
         self._simple: dict[Dim, Dim] = {}
         self._proved: dict[Relation, bool | None] = {}
-        equal: list[Dim] = []
-        for op, left, right in relations:
-            gap = left - right
-            match op:
-                case "==":
-                    equal.append(gap)
-                case "!=":
-                    self.nonzero.append(gap)
-                case "<" | "<=":
-                    self.limits.add(-gap - (op == "<"))
-                case ">" | ">=":
-                    self.limits.add(gap - (op == ">"))
-        with suppress(*_UNDECIDABLE):  # what was solved before a size grew too large is still true
-            self._solve(equal)
-            self._restrict()
-
-    def _solve(self, equal: list[Dim]) -> None:
-        pending = list(equal)
-        while pending := [gap for gap in map(self._forwarded, pending) if not gap.is_const]:
-            best = min(pending, key=_solving_order)
-            pending.remove(best)
-            divisibility = _as_divisibility(best)
-            if divisibility is None:
-                if not self._solve_equality(best):
-                    if self._open_division(best):
-                        pending.append(best)
-                    else:
-                        self._rewrite_equality(best)
-                continue
-            number, divisor = divisibility
-            self.limits.add(divisor - 1)
-            if number.is_const and number.value > 0:
-                self.limits.add(number - divisor)
-            if not self._solve_divisibility(number, divisor, pending):
-                if self._open_division(best):
-                    pending.append(best)
-                else:
-                    self._rewrite_divisible(number, divisor)
-                    self._rewrite_equality(best)
-
-    def _restrict(self) -> None:
-        """Sharpens the inequalities by what the equalities said and by the sizes that are not 0."""
-        self.nonzero = [self._forwarded(gap) for gap in self.nonzero]
-        for gap in [*self.nonzero, *(-gap for gap in self.nonzero)]:
-            if self.limits.is_nonnegative(gap):
-                self.limits.add(gap - 1)
-        for gap in tuple(self.limits.nonnegative):
-            self.limits.add(self._forwarded(gap))
-
-    def _solve_equality(self, gap: Dim) -> bool:
-        name = _solvable_symbol(gap)
-        if name is None:
-            return False
-        lead = _symbol_monomial(name)
-        factor = gap.coefficient(lead)
-        self._replace(name, (gap - monomial_dim(lead, factor)) * -factor)
-        return True
-
-    def _rewrite_equality(self, gap: Dim) -> None:
-        """Adds the rule for the leading term; inequalities instead, where the rule would rewrite its own image."""
-        lead, factor = min(gap.terms, key=lambda term: (-len(term[0]), abs(term[1]) != 1, term[0]))
-        image = monomial_dim(lead, factor) - gap
-        if set(lead).isdisjoint(inner for atom in image.atoms() for arg in atom.args for inner in _nested_atoms(arg)):
-            self._add_rule(lead, factor, image)
-        else:
-            self.limits.add(gap)
-            self.limits.add(-gap)
-
-    def _solve_divisibility(self, number: Dim, divisor: Dim, others: list[Dim]) -> bool:
-        """Writes a symbol of `number` by the quotient, a fresh symbol; False when no symbol stands alone."""
-        if len(divisor.terms) > 1:
-            return False
-        names = sorted(number.symbols - divisor.symbols)
-        for name in sorted(names, key=lambda name: sum(name in other.symbols for other in others)):
-            lead = _symbol_monomial(name)
-            factor = number.coefficient(lead)
-            solved = number if factor >= 0 else -number
-            if abs(factor) != 1 and divisor.is_const and gcd(factor, divisor.value) == 1:
-                solved = polynomial_division(number * pow(factor, -1, divisor.value), divisor)[1]
-            rest = solved - monomial_dim(lead)
-            if solved.coefficient(lead) == 1 and name not in rest.symbols:
-                interval = exact_quotient_range(self.limits.interval(solved), self.limits.interval(divisor))
-                base = self.quotients.get(name, Quotient(monomial_dim(lead), _ONE))
-                whole = base.number + base.divisor * self._backward(rest)
-                fresh = self._fresh(name, interval, Quotient(whole, base.divisor * self._backward(divisor)))
-                self._replace(name, divisor * fresh - rest)
-                return True
-        return False
-
-    def _open_division(self, gap: Dim) -> bool:
-        """Writes a symbol under a constant divisor as `divisor * quotient + remainder`, two fresh symbols."""
-        for atom in _nested_atoms(gap) if len(self.quotients) < _OPENINGS else ():
-            if atom.op not in ("//", "%") or not atom.args[1].is_const:
-                continue
-            number, divisor = atom.args
-            name = _solvable_symbol(number)
-            if name is not None:
-                lead = _symbol_monomial(name)
-                factor = number.coefficient(lead)
-                interval = floor_quotient_range(self.limits.interval(number), (divisor.value, divisor.value))
-                whole = self._backward(number)
-                quotient = self._fresh(name, interval, Quotient(whole // divisor, _ONE))
-                rest = Quotient(whole - divisor * (whole // divisor), _ONE)
-                remainder = self._fresh(name, (0, divisor.value - 1), rest)
-                self._replace(name, (divisor * quotient + remainder - number + monomial_dim(lead, factor)) * factor)
-                return True
-        return False
-
-    def _rewrite_divisible(self, number: Dim, divisor: Dim) -> None:
-        """Adds the rule `d * (n // d) -> n`."""
-        (divisor_monomial, divisor_factor), *_ = divisor.terms
-        whole = number // divisor
-        for monomial, scale in whole.terms:
-            if scale == 1 and len(monomial) == 1 and monomial[0].op == "//":
-                lead = tuple(sorted(divisor_monomial + monomial))
-                image = number - divisor * whole + monomial_dim(lead, divisor_factor)
-                self._add_rule(lead, divisor_factor, image)
-                return
-
-    def _fresh(self, name: str, interval: Interval, meaning: Quotient) -> Dim:
-        fresh = f"{name}'"
-        while fresh in self.quotients:
-            fresh += "'"
-        self.quotients[fresh] = meaning
-        self.limits.limit(fresh, interval)
-        return unchecked_symbol(fresh)
-
-    def _add_rule(self, lead: Monomial, factor: int, image: Dim) -> None:
-        self.rules.append(Rule(lead, factor, image) if factor > 0 else Rule(lead, -factor, -image))
-
-    def _replace(self, name: str, image: Dim) -> None:
-        env = {name: image}
-        self.forward = {key: dim.substitute(env) for key, dim in self.forward.items()}
-        self.forward[name] = image
-        self.limits.eliminate(name, image)
-        rules, self.rules = self.rules, []
-        for rule in rules:
-            lead = monomial_dim(rule.lead, rule.factor).substitute(env)
-            if len(lead.terms) == 1 and not lead.is_const:
-                self._add_rule(*lead.terms[0], rule.image.substitute(env))
 
     def simplify(self, dim: Dim) -> Dim:
         if dim.is_const:
@@ -226,75 +38,16 @@ class Knowledge:
         found = self._simple.get(dim)
         if found is None:
             found = dim
-            with suppress(*_UNDECIDABLE):
-                rewritten = self._backward(self._forwarded(dim))
+            with suppress(*UNDECIDABLE):
+                rewritten = self._solution.backward(self._solution.forwarded(dim))
                 found = rewritten if len(str(rewritten)) <= len(str(dim)) else dim
             _remember(self._simple, dim, found)
         return found
 
-    def _forwarded(self, dim: Dim, rounds: int = _ROUNDS) -> Dim:
-        """The size in free symbols, rewritten until nothing changes; inside atoms with one round fewer."""
-        dim = dim.substitute(self.forward)
-        for left in range(rounds, 0, -1):
-            before = dim
-            if any(atom.op != "symbol" for atom in dim.atoms()):
-                dim = dim.map_atoms(lambda atom, inner=left - 1: self._rewritten_atom(atom, inner))  # type: ignore[misc]
-            for rule in self.rules:
-                dim = _apply_rule(dim, rule)
-            if dim == before:
-                break
-        return dim
-
-    def _rewritten_atom(self, atom: Atom, rounds: int) -> Dim:
-        if atom.op == "symbol":
-            return monomial_dim((atom,))
-        dim = apply_atom(atom.op, tuple(self._forwarded(arg, rounds) for arg in atom.args))
-        if dim != monomial_dim((atom,)):
-            return dim
-        if atom.op in ("min", "max"):
-            return self._decided_extremum(atom)
-        number, divisor = atom.args
-        low, high = self.limits.atom_interval(atom)
-        if low is not None and low == high:
-            return Dim.of(low)
-        if self.limits.is_nonnegative(number) and self.limits.is_nonnegative(divisor - 1 - number):
-            return number if atom.op == "%" else _ZERO
-        return self._without_small_terms(atom) if divisor.is_const else dim
-
-    def _decided_extremum(self, atom: Atom) -> Dim:
-        kept = list(atom.args)
-        for arg in atom.args:
-            others = [other for other in kept if other != arg]
-            gaps = ((arg - other) if atom.op == "min" else (other - arg) for other in others)
-            if any(self.limits.is_nonnegative(gap) for gap in gaps):
-                kept = others
-        return dmin(*kept) if atom.op == "min" else dmax(*kept)
-
-    def _without_small_terms(self, atom: Atom) -> Dim:
-        """`(g * n + s) // (g * d) == n // d` where `0 <= s < g`, and the same for `%`."""
-        number, divisor = atom.args
-        contents = {gcd(factor, divisor.value) for _, factor in number.terms} - {1}
-        for content in sorted(contents, reverse=True):
-            small = Dim({monomial: factor for monomial, factor in number.terms if factor % content})
-            low, high = self.limits.interval(small)
-            if low is None or high is None or low // content != high // content:
-                continue
-            carry = low // content
-            large, part = (number - small) // content + carry, divisor // content
-            return large // part if atom.op == "//" else content * (large % part) + small - carry * content
-        return monomial_dim((atom,))
-
-    def _backward(self, dim: Dim) -> Dim:
-        """The size in user symbols again."""
-        for name in reversed(self.quotients):
-            if name in dim.symbols:
-                dim = _restore(dim, name, self.quotients[name])
-        return dim
-
     def bounds(self, dim: Dim) -> Interval:
-        low, high = self.limits.interval(dim)
-        with suppress(*_UNDECIDABLE):
-            other_low, other_high = self.limits.interval(self._forwarded(dim))
+        low, high = self._solution.limits.interval(dim)
+        with suppress(*UNDECIDABLE):
+            other_low, other_high = self._solution.limits.interval(self._solution.forwarded(dim))
             low, high = join(max, low, other_low), join(min, high, other_high)
         return low, high
 
@@ -306,7 +59,7 @@ class Knowledge:
         key = (op, left, right)
         if key not in self._proved:
             answer: bool | None = None
-            with suppress(*_UNDECIDABLE):
+            with suppress(*UNDECIDABLE):
                 answer = self._prove(op, left - right)
             _remember(self._proved, key, answer)
         return self._proved[key]
@@ -327,19 +80,19 @@ class Knowledge:
                 return _not(self._is_size(gap))
 
     def _is_size(self, gap: Dim) -> bool | None:
-        gap = self._forwarded(gap)
-        if self.limits.is_nonnegative(gap):
+        gap = self._solution.forwarded(gap)
+        if self._solution.limits.is_nonnegative(gap):
             return True
-        return False if self.limits.is_nonnegative(-gap - 1) else None
+        return False if self._solution.limits.is_nonnegative(-gap - 1) else None
 
     def _is_zero(self, gap: Dim, splits: int) -> bool | None:
-        gap = self._forwarded(_without_remainders(self._forwarded(gap)))
+        gap = self._solution.forwarded(_without_remainders(self._solution.forwarded(gap)))
         if gap.is_const:
             return gap.value == 0
         content = gcd(*(factor for monomial, factor in gap.terms if monomial))
-        if gap.coefficient(()) % content or gap in self.nonzero or -gap in self.nonzero:
+        if gap.coefficient(()) % content or gap in self._solution.nonzero or -gap in self._solution.nonzero:
             return False
-        is_nonnegative = self.limits.is_nonnegative
+        is_nonnegative = self._solution.limits.is_nonnegative
         if is_nonnegative(gap) and is_nonnegative(-gap):
             return True
         if is_nonnegative(gap - 1) or is_nonnegative(-gap - 1):
@@ -347,32 +100,54 @@ class Knowledge:
         answers: set[bool | None] = set()
         if splits:
             answers = {known._is_zero(case, splits - 1) for known, case in self._extremum_cases(gap)}
-            answers = answers or {self._is_zero(case, 0) for case in _residue_cases(gap)}
+            answers = answers or {self._is_zero(case, 0) for case in self._residue_cases(gap)}
         return answers.pop() if len(answers) == 1 else None
 
     def _extremum_cases(self, gap: Dim) -> Iterator[tuple["Knowledge", Dim]]:
         """`gap` with one `min` or `max` replaced by each of its operands, and what is known in that case."""
-        for atom in _nested_atoms(gap):
+        for atom in nested_atoms(gap):
             if atom.op in ("min", "max"):
                 for arg in atom.args:
                     known = copy.copy(self)
-                    known.limits = Bounds(self.limits.ranges, self.limits.nonnegative)
+                    known._solution = copy.copy(self._solution)
+                    limits = Bounds(self._solution.limits.ranges, self._solution.limits.nonnegative)
+                    known._solution.limits = limits
                     for other in atom.args:
-                        known.limits.add(other - arg if atom.op == "min" else arg - other)
+                        limits.add(other - arg if atom.op == "min" else arg - other)
                     yield known, _with_atom(gap, atom, arg)
                 return
 
-    def candidates(self, names: list[str], rng: random.Random, low: int, high: int) -> Iterator[dict[str, int]]:
+    def _residue_cases(self, gap: Dim) -> list[Dim]:
+        """`gap` for each residue of its symbols by the common multiple of its constant divisors; none if too many."""
+        names: set[str] = set()
+        modulus = 1
+        for atom in gap.atoms():
+            if atom.op == "//" and atom.args[1].is_const:
+                names |= atom.args[0].symbols
+                modulus = lcm(modulus, atom.args[1].value)
+        if (
+            not names
+            or modulus ** len(names) > _CASES
+            or any(not self._solution.limits.is_size(name) for name in names)
+        ):
+            return []
+        cases = [gap]
+        for name in sorted(names):
+            step = unchecked_symbol(f"{name}~") * modulus
+            cases = [case.substitute({name: step + residue}) for case in cases for residue in range(modulus)]
+        return cases
+
+    def candidates(self, names: list[str], rng: "Random", low: int, high: int) -> Iterator[dict[str, int]]:
         """Assignments to `names` that obey the solved facts, not always the rest; then small ones."""
-        images = {name: self.forward.get(name, Dim.of(name)) for name in names}
+        images = {name: self._solution.forward.get(name, Dim.of(name)) for name in names}
         used = frozenset[str]().union(*(image.symbols for image in images.values()))
-        free = sorted(used, key=lambda name: (name in self.quotients, name))
+        free = sorted(used, key=lambda name: (name in self._solution.quotients, name))
         for attempt in range(_ATTEMPTS):
             env: dict[str, int] = {}
             top = high << max(0, attempt * 12 // _ATTEMPTS - 6)
             for name in free:
                 scale = self._scale(name, env)
-                least, most = self.limits.ranges.get(name, SIZE)
+                least, most = self._solution.limits.ranges.get(name, SIZE)
                 start = max(least, low // scale) if least is not None else -(top // scale)
                 stop = max(start + (scale > 1), top // scale)
                 env[name] = rng.randint(start, stop) if most is None else rng.randint(min(start, most), min(stop, most))
@@ -384,54 +159,10 @@ class Knowledge:
 
     def _scale(self, name: str, env: dict[str, int]) -> int:
         """By how much the size behind a free symbol grows with it."""
-        if name not in self.quotients:
+        if name not in self._solution.quotients:
             return 1
-        divisor = self.quotients[name].divisor
+        divisor = self._solution.quotients[name].divisor
         return max(1, divisor.evaluate(env)) if divisor.symbols <= env.keys() else 1
-
-
-def _solving_order(gap: Dim) -> tuple[int, str]:
-    """Equalities with a symbol to solve for come first, those that can only rewrite come last."""
-    divisibility = _as_divisibility(gap)
-    if divisibility is not None:
-        return (1 if divisibility[1].is_const else 2), str(gap)
-    return (3 if _solvable_symbol(gap) is None else 0), str(gap)
-
-
-def _solvable_symbol(gap: Dim) -> str | None:
-    """The last symbol that occurs in one term of `gap` only, alone and with coefficient 1 or -1."""
-    for name in sorted(gap.symbols, reverse=True):
-        lead = _symbol_monomial(name)
-        factor = gap.coefficient(lead)
-        if abs(factor) == 1 and name not in (gap - monomial_dim(lead, factor)).symbols:
-            return name
-    return None
-
-
-def _as_divisibility(gap: Dim) -> tuple[Dim, Dim] | None:
-    """`(n, d)` when `gap == 0` says `n % d == 0` or, with a constant `d`, fixes another remainder."""
-    terms = gap.terms
-    if len(terms) > 2 or len(terms[0][0]) != 1 or terms[0][0][0].op != "%":
-        return None
-    number, divisor = terms[0][0][0].args
-    if len(terms) == 1:
-        return number, divisor
-    if terms[1][0] or not divisor.is_const or terms[1][1] % terms[0][1]:
-        return None
-    remainder = -terms[1][1] // terms[0][1]
-    return (number - remainder, divisor) if 0 <= remainder < divisor.value else None
-
-
-def _symbol_monomial(name: str) -> Monomial:
-    return (Atom("symbol", name=name),)
-
-
-def _nested_atoms(dim: Dim) -> Iterator[Atom]:
-    """Every atom, those inside before those around them."""
-    for atom in dim.atoms():
-        for arg in atom.args:
-            yield from _nested_atoms(arg)
-        yield atom
 
 
 def _with_atom(dim: Dim, old: Atom, image: Dim) -> Dim:
@@ -445,39 +176,6 @@ def _with_atom(dim: Dim, old: Atom, image: Dim) -> Dim:
     return dim.map_atoms(replaced)
 
 
-def _apply_rule(dim: Dim, rule: Rule) -> Dim:
-    result = dim
-    for monomial, factor in dim.terms:
-        cofactor = monomial_quotient(monomial, rule.lead)
-        times = factor // rule.factor if factor > 0 else -(-factor // rule.factor)
-        if cofactor is not None and times:
-            result += monomial_dim(cofactor, times) * (rule.image - monomial_dim(rule.lead, rule.factor))
-    return result
-
-
-def _restore(dim: Dim, name: str, quotient: Quotient) -> Dim:
-    """`dim` with the free symbol written as a division by what its coefficient leaves of the divisor."""
-    ((divisor_monomial, divisor_factor),) = quotient.divisor.terms
-    total = _ZERO
-    for monomial, factor in dim.terms:
-        atoms = [atom for atom in monomial if atom != name]
-        product = _ONE
-        for _ in range(len(monomial) - len(atoms)):
-            shared = gcd(factor, divisor_factor)
-            left = list(divisor_monomial)
-            for atom in divisor_monomial:
-                if atom in atoms:
-                    atoms.remove(atom)
-                    left.remove(atom)
-            factor //= shared
-            product *= quotient.number // monomial_dim(tuple(left), divisor_factor // shared)
-        for atom in atoms:
-            args = tuple(_restore(arg, name, quotient) for arg in atom.args)
-            product *= monomial_dim((atom,)) if atom.op == "symbol" else apply_atom(atom.op, args)
-        total += product * factor
-    return total
-
-
 def _without_remainders(dim: Dim) -> Dim:
     """The size with each `n % d` written `n - d * (n // d)`."""
 
@@ -488,23 +186,6 @@ def _without_remainders(dim: Dim) -> Dim:
         return args[0] - args[1] * (args[0] // args[1]) if atom.op == "%" else apply_atom(atom.op, args)
 
     return dim.map_atoms(image)
-
-
-def _residue_cases(gap: Dim) -> list[Dim]:
-    """`gap` for each residue of its symbols by the least common multiple of its constant divisors; none if too many."""
-    names: set[str] = set()
-    modulus = 1
-    for atom in gap.atoms():
-        if atom.op == "//" and atom.args[1].is_const:
-            names |= atom.args[0].symbols
-            modulus = lcm(modulus, atom.args[1].value)
-    if not names or modulus ** len(names) > _CASES:
-        return []
-    cases = [gap]
-    for name in sorted(names):
-        step = unchecked_symbol(f"{name}~") * modulus
-        cases = [case.substitute({name: step + residue}) for case in cases for residue in range(modulus)]
-    return cases
 
 
 def _not(answer: bool | None) -> bool | None:

@@ -1,14 +1,17 @@
 """Sizes and what is known of them: the algebra of `Dim`, and `Facts` that simplify, compare and sample sizes."""
 
-import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.dim_algebra import Dim, dmax, dmin
 from netdsl.dim_parser import parse_dim
-from netdsl.dim_proofs import Knowledge, Relation, RelationOp, holds
+from netdsl.dim_proofs import Knowledge
+from netdsl.dim_solving import Relation, RelationOp, holds
 from netdsl.dim_terms import DimError
+
+if TYPE_CHECKING:
+    from random import Random
 
 _PATIENCE = 200
 
@@ -20,6 +23,7 @@ class Facts:
     """What is known of the symbols in scope; every symbol is a size, hence at least 0, and every divisor positive.
 
     Answers are three-valued and sound: True and False hold for each assignment that satisfies the facts.
+    Facts given in another order compare as different.
     """
 
     relations: tuple[Relation, ...] = ()
@@ -105,7 +109,7 @@ class Facts:
         except ZeroDivisionError:
             return False
 
-    def sample(self, symbols: Iterable[str], rng: random.Random, low: int = 1, high: int = 16) -> dict[str, int] | None:
+    def sample(self, symbols: Iterable[str], rng: "Random", low: int = 1, high: int = 16) -> dict[str, int] | None:
         """An assignment that satisfies the facts, or None when a bounded search finds none.
 
         Args: symbols: assigned besides those of the facts. low, high: the preferred range of each size; a value

@@ -1,6 +1,7 @@
 """Sizes: canonical forms, facts, proofs and samples, as cases and as laws checked against plain integers."""
 
 import copy
+import functools
 import itertools
 import pickle
 import random
@@ -128,7 +129,7 @@ def test_text_reads_back_as_written(text: str) -> None:
     ],
 )
 def test_text_that_is_no_size_is_refused(junk: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"is not a size|divides by 0|nested brackets"):
         parse_dim(junk)
 
 
@@ -160,9 +161,12 @@ def test_dim_of_keeps_dims_and_refuses_what_is_no_name() -> None:
 
 
 def test_division_by_constant_zero_is_an_error() -> None:
-    for divide in (lambda: N // 0, lambda: N % 0, lambda: Dim.of(4) // 0, lambda: Dim.of(4) % 0, lambda: 3 // (N - N)):
-        with pytest.raises(ZeroDivisionError):
-            divide()
+    for number in (N, Dim.of(4)):
+        for zero in (0, N - N):
+            with pytest.raises(ZeroDivisionError):
+                _ = number // zero
+            with pytest.raises(ZeroDivisionError):
+                _ = number % zero
 
 
 def test_integers_work_on_both_sides_of_each_operator() -> None:
@@ -175,7 +179,7 @@ def test_powers_are_products() -> None:
     assert N * N * N == N**3
     assert N**0 == 1
     assert 2**70 == (Dim.of(2) ** 70).value
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="no power -1"):
         _ = N**-1
 
 
@@ -189,14 +193,10 @@ def test_sizes_that_blow_up_are_refused() -> None:
         _ = wide * wide
     with pytest.raises(DimError):
         _ = (N + M + H + W) ** 30
-    nested = N
     with pytest.raises(DimError):
-        for _ in range(1000):
-            nested = (2 * nested + 1) // 3
-    doubled = N
+        functools.reduce(lambda size, _: (2 * size + 1) // 3, range(1000), N)
     with pytest.raises(DimError):
-        for _ in range(1000):
-            doubled = (doubled * doubled + doubled + 1) // 3
+        functools.reduce(lambda size, _: (size * size + size + 1) // 3, range(1000), N)
 
 
 def test_evaluation_needs_every_symbol() -> None:
@@ -362,6 +362,12 @@ def test_simplify_leaves_alone_what_it_cannot_improve() -> None:
         (["512 % heads == 0"], "heads", "<=", "512", True),
         (["D % heads == 0", "heads % 2 == 0"], "D % 2", "==", "0", True),
         (["N == M + 3"], "N", ">", "M", True),
+        (["(N - M) % K == 0"], "N", ">=", "M", None),
+        (["(N - M) % K == 0"], "(N - M) % K", "==", "0", True),
+        (["(N - M) % 4 == 0"], "N % 2", "==", "M % 2", True),
+        (["H // 2 == 5"], "H", ">=", "10", True),
+        (["H // 2 == 5"], "H", "<", "12", True),
+        (["H == W", "H % 8 == 0"], "W % 4", "==", "0", True),
         (["N == M + 3"], "N", ">=", "3", True),
     ],
 )
@@ -386,7 +392,8 @@ def test_bounds_follow_intervals() -> None:
 
 def test_items_hold_facts_and_bounds_in_order() -> None:
     known = facts("D % heads == 0", "N >= M").with_bounds("N", 1, 9).with_bounds("K", 0, None)
-    assert (("==", D % HEADS, 0), (">=", N, M), (">=", N, 1), ("<=", N, 9)) == known.items
+    expected = (("==", D % HEADS, dim("0")), (">=", N, M), (">=", N, dim("1")), ("<=", N, dim("9")))
+    assert expected == known.items
 
 
 def test_facts_are_values() -> None:
@@ -535,6 +542,9 @@ FACTS = st.lists(
     st.sampled_from(
         [
             "N % 4 == 0",
+            "(N - M) % K == 0",
+            "(M - 2 * N) % 3 == 0",
+            "(N // 3 - M) % 4 == 0",
             "N % 6 == 0",
             "N % 3 == 2",
             "M % K == 0",
@@ -608,7 +618,7 @@ def test_multiples_of_a_divisor_leave_a_quotient(quotient: Expression, divisor: 
         assume(False)
 
 
-@given(EXPRESSIONS, st.fixed_dictionaries({name: EXPRESSIONS for name in NAMES}), st.tuples(*[st.integers(0, 9)] * 3))
+@given(EXPRESSIONS, st.fixed_dictionaries(dict.fromkeys(NAMES, EXPRESSIONS)), st.tuples(*[st.integers(0, 9)] * 3))
 def test_substitution_commutes_with_evaluation(
     expression: Expression, images: dict[str, Expression], values: tuple[int, ...]
 ) -> None:
