@@ -51,9 +51,9 @@ def places(e: Emitter, count: Dim, step: int, kernel: Dim, dilation: int, *, fli
     if count.is_const and kernel.is_const:
         taps = np.arange(kernel.value)[:: -1 if flip else 1] * dilation
         return e.constant(np.arange(count.value)[:, None] * step + taps, I64)
-    starts = _scaled(e, _range(e, count), step)
+    starts = _scaled(e, arange(e, count), step)
     (column,) = e.node("Unsqueeze", starts, e.constant([1], I64))
-    taps = _range(e, kernel)
+    taps = arange(e, kernel)
     if flip:
         (taps,) = e.node("Sub", e.dim(kernel - 1), taps)
     return e.node("Add", column, _scaled(e, taps, dilation))[0]
@@ -75,7 +75,8 @@ def windows(
     return x
 
 
-def _range(e: Emitter, count: Dim) -> str:
+def arange(e: Emitter, count: Dim) -> str:
+    """0 to `count` - 1."""
     if count.is_const:
         return e.constant(np.arange(count.value), I64)
     return e.node("Range", e.constant(0, I64, ()), e.dim(count), e.constant(1, I64, ()))[0]

@@ -26,8 +26,8 @@ class Conv(Op):
     Lists have one number for each spatial axis, `padding` has two, before and after each axis in turn; a single
     number stands for all. `mode` says what the padding holds: zeros, `reflect` (the axis mirrored at its ends, which
     are not repeated), `replicate` (its ends) or `circular`. The batch keeps its name, the channels take the name of
-    `weight`'s first axis, a spatial axis keeps its name where its size provably stays. The batch may be empty, the weight
-    may not.
+    `weight`'s first axis, a spatial axis keeps its name where its size provably stays. The batch may be empty, the
+    weight may not.
 
     Shapes: x (N, C, *spatial), weight (O, C // groups, *kernel), bias (O,) -> (N, O, *out) where
             out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
