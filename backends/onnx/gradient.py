@@ -1,9 +1,16 @@
-"""What flows backwards: stopped and replaced gradients."""
+"""What flows backwards: stopped and replaced gradients. A model has no gradients: both are their first operand."""
 
-from netdsl.backends.onnx.context import Lower
+from netdsl.backends.onnx.context import Emitter, Lower
+from netdsl.ir import Node
 from netdsl.ops.base import Op
+from netdsl.ops.gradient import StopGradient, WithGradient
 
-TABLE: dict[type[Op], Lower] = {}
+
+def _first(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
+    return operands[:1]
+
+
+TABLE: dict[type[Op], Lower] = {StopGradient: _first, WithGradient: _first}
 
 UNSUPPORTED: dict[type[Op], str] = {}
 
