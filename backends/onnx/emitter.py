@@ -73,6 +73,7 @@ class GraphEmitter:
         self._stack = [self.root]
         self._home: dict[str, int] = {}
         self._taken: dict[str, int] = {}
+        self._derived: dict[tuple[str, str], str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._schemas: dict[str, Mapping[str, int]] = {}
         self._sources: dict[object, str] = {}
@@ -141,6 +142,14 @@ class GraphEmitter:
         self.initializers[name] = Initializer(name, dtype, source)
         self._home[name] = 0
 
+    def derived(self, name: str, suffix: str, source: Array) -> str:
+        """An initializer `name.suffix` computed from the initializer `name`, made once."""
+        known = self._derived.get((name, suffix))
+        if known is None:
+            known = self._derived[name, suffix] = self.unique(f"{name}.{suffix}")
+            self.initializer(known, self.initializers[name].dtype, source)
+        return known
+
     def sizes_vector(self, dim: Dim) -> str:
         """Like `dim`, as a tensor of one element."""
         return self._sizes.vector(dim)
@@ -183,10 +192,9 @@ class GraphEmitter:
     def result(self, scope: Scope, name: str, t: TensorType | None = None) -> None:
         """Make `name` the next output of a subgraph; a value that it did not compute, or gives twice, is copied."""
         if name in scope.outputs or name in scope.inputs or self._home[name] != scope.depth:
-            (copy,) = self.copy(name)
-            if t is not None:
-                self.types[copy] = t
-            name = copy
+            (name,) = self.copy(name)
+        if t is not None:
+            self.types.setdefault(name, t)
         scope.outputs.append(name)
 
     def node_with_bodies(

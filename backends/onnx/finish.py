@@ -1,6 +1,7 @@
-"""What is done to the records once all are there: layouts folded into initializers, dead nodes dropped, outputs named."""
+"""What is done once all records are there: layouts folded into initializers, dead nodes dropped, outputs named."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -136,7 +137,17 @@ def _keep_live(scope: Scope, live: set[str]) -> None:
         if any(name in live for name in record.outputs):
             kept.append(record)
             live.update(record.inputs)
+            if record.op_type == "If":
+                _drop_dead_outputs(record, live)
             for inner in record.scopes():
                 _keep_live(inner, live)
     kept.reverse()
     scope.records = kept
+
+
+def _drop_dead_outputs(record: Record, live: set[str]) -> None:
+    """Let both branches of an `If` give only what is read."""
+    is_live = [name in live for name in record.outputs]
+    record.outputs = tuple(compress(record.outputs, is_live))
+    for scope in record.scopes():
+        scope.outputs = list(compress(scope.outputs, is_live))

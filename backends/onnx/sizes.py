@@ -231,4 +231,3 @@ def _linear(size: Dim, symbol: Atom) -> tuple[Dim, Dim]:
 
 def _symbols_inside(atom: Atom) -> frozenset[str]:
     return monomial_dim((atom,)).symbols
-
