@@ -192,7 +192,7 @@ def _results(
 
 def select(e: GraphEmitter, condition: str, yes: str, no: str, dtype: DType) -> str:
     """`Where`, also for the types that ONNX Runtime has no kernel for."""
-    if dtype.is_int and dtype.bits == 16 or dtype.name == "i8":
+    if (dtype.is_int and dtype.bits == 16) or dtype.name == "i8":
         wide = [e.node("Cast", x, to=e.tensor_dtype(I32))[0] for x in (yes, no)]
         return e.node("Cast", e.node("Where", condition, *wide)[0], to=e.tensor_dtype(dtype))[0]
     return e.node("Where", condition, yes, no)[0]
