@@ -127,7 +127,7 @@ class ReduceAny(Reduction):
 
     Shapes: x (..) -> (..) without `axes`.
     Raises: ShapeError: E0217: elements that are not bool; E0206.
-    Source: torch.any; ONNX ReduceMax on bool, opset 20.
+    Source: torch.any; ONNX ReduceMax, opset 18.
     """
 
     name: ClassVar[str] = "reduce_any"
@@ -140,7 +140,7 @@ class ReduceAll(Reduction):
 
     Shapes: x (..) -> (..) without `axes`.
     Raises: ShapeError: E0217: elements that are not bool; E0206.
-    Source: torch.all; ONNX ReduceMin on bool, opset 20.
+    Source: torch.all; ONNX ReduceMin, opset 18.
     """
 
     name: ClassVar[str] = "reduce_all"
