@@ -248,7 +248,7 @@ def template_of(
     if key in checker.memo:
         return checker.memo[key]
     if checker.depth >= checker.limits.depth:
-        raise mistake("E0506", f"calls nest more than {checker.limits.depth} deep: is `{ref.name}` calling itself?", span)
+        raise mistake("E0526", f"calls nest more than {checker.limits.depth} deep: is `{ref.name}` calling itself?", span)
     checker.depth += 1
     checker.reporter.chain.append(f"{ref.name}, line {span.line}")
     before = len(checker.reporter.diagnostics)

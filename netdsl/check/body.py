@@ -158,7 +158,7 @@ class Body:
         except ShapeError as error:
             raise self.shape_mistake(error, types, span, operand_spans) from None
         except (DimError, ZeroDivisionError) as error:
-            raise mistake("E0505", f"the size of this value cannot be computed: {error}", span) from None
+            raise mistake("E0525", f"the size of this value cannot be computed: {error}", span) from None
         results = tuple(self._simplified(t, span) for t in results)
         values = self.builder.emit(op, [v.value for v in operands], results, span, hint)
         return tuple(TensorValue(v, t) for v, t in zip(values, results, strict=True))

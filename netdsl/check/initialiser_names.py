@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from netdsl import syntax as s
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statics import plain
-from netdsl.check.values import describe
+from netdsl.check.values import TensorValue, describe
 from netdsl.did_you_mean import suggest
 from netdsl.ir import Init
 
@@ -51,6 +51,8 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
         if name not in dict(fields):
             raise mistake("E0330", f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}", arg.span)
         value = plain(body.evaluate(arg.value))
+        if isinstance(value, TensorValue) and any(d.code == "E0212" for d in body.checker.reporter.diagnostics):
+            raise Silent
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise mistake("E0324", f"`{name}` needs a number, found {describe(value)}", arg.span)
         values[name] = float(value)

@@ -26,21 +26,21 @@ class Limits:
     tensor_elements: int = 2**40
 
     def elements(self, t: TensorType, span: Span) -> None:
-        """Raises: Mistake E0503: a tensor of constant shape has too many elements."""
+        """Raises: Mistake E0523: a tensor of constant shape has too many elements."""
         total = 1
         for axis in t.axes:
             if axis.size.is_const:
                 total *= axis.size.value
         if total > self.tensor_elements:
-            raise mistake("E0503", f"{t} has {total:,} elements, more than {self.tensor_elements:,}", span)
+            raise mistake("E0523", f"{t} has {total:,} elements, more than {self.tensor_elements:,}", span)
 
     def check_nodes(self, count: int, span: Span) -> None:
-        """Raises: Mistake E0501."""
+        """Raises: Mistake E0521."""
         if count > self.nodes:
-            raise mistake("E0501", f"the network expands to more than {self.nodes:,} nodes", span,
+            raise mistake("E0521", f"the network expands to more than {self.nodes:,} nodes", span,
                           help="raise the limit with `--max-nodes` if this is meant")
 
     def check_turns(self, count: int, span: Span) -> None:
-        """Raises: Mistake E0502."""
+        """Raises: Mistake E0522."""
         if count > self.turns:
-            raise mistake("E0502", f"nested loops make {count:,} turns, more than {self.turns:,}", span)
+            raise mistake("E0522", f"nested loops make {count:,} turns, more than {self.turns:,}", span)

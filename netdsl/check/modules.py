@@ -180,7 +180,7 @@ class Library:
         if not path.is_relative_to(self.root) or not resolved.is_relative_to(self.root):
             return refuse("E0314", f'"{text}" lies outside the project folder')
         if len(self._files) >= MAX_FILES or len(self._loading) >= MAX_IMPORT_DEPTH:
-            return refuse("E0504", f"imports go past the limits: {MAX_FILES} files, {MAX_IMPORT_DEPTH} deep")
+            return refuse("E0524", f"imports go past the limits: {MAX_FILES} files, {MAX_IMPORT_DEPTH} deep")
         if str(resolved) in self._loading:
             chain = " -> ".join(Path(p).name for p in [*self._loading, str(resolved)])
             return refuse("E0316", f"imports form a cycle: {chain}")

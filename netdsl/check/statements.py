@@ -248,7 +248,7 @@ def _axis_names(written: s.TypeExpr) -> list[s.Name]:
 def _check_size(body: "Body", declared: Any, statement: s.ParamDecl) -> None:
     count = declared.numel()
     if count.is_const and count.value > body.checker.limits.params:
-        raise mistake("E0503", f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}", statement.span)
+        raise mistake("E0523", f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}", statement.span)
 
 
 def _init(body: "Body", statement: s.ParamDecl) -> Init:

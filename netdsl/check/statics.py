@@ -90,7 +90,7 @@ def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) ->
     except (OverflowError, ValueError):
         raise mistake("E0321", f"`{body.text(expr)}` has no value that fits in 64 bits", expr.span) from None
     except DimError as error:
-        raise mistake("E0505", f"this size cannot be computed: {error}", expr.span) from None
+        raise mistake("E0525", f"this size cannot be computed: {error}", expr.span) from None
     raise mistake("E0320", f"`{op}` does not take {describe(left)} and {describe(right)}", expr.span)
 
 
@@ -169,7 +169,7 @@ def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValu
     checker.depth += 1
     try:
         if checker.depth > checker.limits.depth:
-            raise mistake("E0506", f"calls nest more than {checker.limits.depth} deep", span)
+            raise mistake("E0526", f"calls nest more than {checker.limits.depth} deep", span)
         inner = static_body(checker, function.scope, {}, function.decl.span)
         for param, value in zip(params, values, strict=True):
             inner.scope.bind(param.name, convert(inner, plain(value), param.type, span, f"`{param.name}`"), "static", param.span)
