@@ -169,6 +169,8 @@ def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
     """Inputs of a network, or of a generic check: names met first are free dimensions (rule R2)."""
     for param in header.params:
         for e in _names_in(param.type):
+            if e.id == "_" and not body.generic:
+                raise mistake("E0303", "`_` stands for an axis of a called block, and a network names its own", e.span)
             if body.scope.find(e.id) is None and body.checker.is_capital(e.id):
                 value = dim_symbol(e.id)
                 body.scope.bind(e.id, value, "dim", e.span)

@@ -109,15 +109,25 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
                 help=f"state it in the header: `where {a} {op} {b}`",
             )
         return answer
+    if op == "/":
+        return _quotient(body, expr, left, right)
     if op == "**":
         if not b.is_const:
             raise mistake("E0320", "a size can be raised to a constant power only", expr.span)
         return _dim_result(a ** b.value)
     operation = {"+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod}.get(op)
     if operation is None:
-        help = "use `//`: sizes are whole" if op == "/" else None
-        raise mistake("E0320", f"`{op}` does not take sizes", expr.span, help=help)
+        raise mistake("E0320", f"`{op}` does not take sizes", expr.span)
     return _dim_result(facts.simplify(operation(a, b)))
+
+
+def _quotient(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue | int") -> CheckValue:
+    """A true quotient of sizes is a scalar of the header's float type."""
+    from netdsl.check.literals import scalar
+    from netdsl.ops.elementwise import Div
+
+    dtype = body.dtypes.get("float", body.checker.default_float)
+    return body.apply1(Div(), (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span)), expr.span)
 
 
 def _dim_result(dim: Dim) -> CheckValue:

@@ -61,6 +61,8 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
 
 def axis_of(body: Body, expr: s.Expr) -> Axis:
     """The axis that a dimension expression stands for: a bare capital name carries its name."""
+    if isinstance(expr, s.Name) and expr.id == "_":
+        return Axis(None, Dim.of("_"))
     value = body.evaluate(expr)
     size = body.dim(value, expr.span)
     low = body.builder.facts.bounds(size.dim)[1]
@@ -160,6 +162,8 @@ def _same_leading(
 
 
 def _bind_axis(body: Body, param: s.TensorParam, expr: s.Expr, axis: Axis, found: TensorType, place: Span) -> Axis:
+    if isinstance(expr, s.Name) and expr.id == "_":
+        return Axis(None, axis.size, axis.structure)
     if isinstance(expr, s.Name) and expr.id not in body.dims and body.scope.find(expr.id) is None:
         if expr.id[0].islower() and not body.checker.is_capital(expr.id):
             raise body.checker.unknown_name(body, expr)
