@@ -4,7 +4,7 @@ from math import pi, sqrt
 
 from netdsl.backends.onnx import double
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.backends.onnx.element_types import apply, operator
+from netdsl.backends.onnx.element_types import apply, operator, through
 from netdsl.backends.onnx.elementwise import clipped
 from netdsl.backends.onnx.unary import expm1
 from netdsl.backends.reference.activation import SELU_ALPHA, SELU_SCALE
@@ -28,7 +28,7 @@ from netdsl.ops.activation import (
     Softsign,
 )
 from netdsl.ops.base import Op
-from netdsl.tensor_type import F64, DType
+from netdsl.tensor_type import F32, F64, DType
 
 _GELU_OPSET = 20
 
@@ -94,7 +94,12 @@ def _silu(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _plus(e: Emitter, x: str, dtype: DType) -> str:
-    return double.softplus(e, x) if dtype == F64 else apply(e, "Softplus", dtype, x)
+    """ONNX Runtime overflows in f16: it computes log(1 + eˣ)."""
+    if dtype == F64:
+        return double.softplus(e, x)
+    if dtype == F32:
+        return e.node("Softplus", x)[0]
+    return through(e, F32, dtype, lambda wide: e.node("Softplus", wide)[0], x)
 
 
 def _log_sigmoid(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from netdsl.ops.elementwise import (
     Sign,
     Sub,
 )
-from netdsl.tensor_type import I16, I32, I64, U8
+from netdsl.tensor_type import BF16, F16, F32, I16, I32, I64, U8
 
 
 def plain(op_type: str) -> Lower:
@@ -81,6 +81,14 @@ def _extremum(op_type: str) -> Lower:
     return lower
 
 
+def _sign(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
+    """ONNX Runtime keeps NaN in its f32 and f64 kernels only."""
+    dtype = node.result.type.dtype
+    if dtype in (F16, BF16):
+        return (through(e, F32, dtype, lambda x: e.node("Sign", x)[0], *operands),)
+    return e.node("Sign", *operands)
+
+
 def _neg(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     if node.result.type.dtype == U8:
         return e.node("Sub", e.constant(0, U8), operands[0])
@@ -138,7 +146,7 @@ TABLE: dict[type[Op], Lower] = {
     Minimum: _extremum("Min"),
     Neg: _neg,
     Abs: plain("Abs"),
-    Sign: plain("Sign"),
+    Sign: _sign,
     Clamp: _clamp,
     Select: _select,
     Cast: _cast,

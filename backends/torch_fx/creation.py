@@ -1,9 +1,11 @@
 """Tensors made from nothing: constants, ranges, run-time sizes; and dropout."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.fx import Proxy
 
+from netdsl.backends.reference.context import numpy_dtype
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.ir import Node
 from netdsl.ops.base import Op
@@ -12,8 +14,10 @@ from netdsl.tensor_type import I64
 
 
 def _constant(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
-    assert isinstance(node.op, Constant)
-    return (e.constant(node.op.values, node.op.dtype.storage, node.op.shape),)
+    op = node.op
+    assert isinstance(op, Constant)
+    values = np.asarray(op.values, numpy_dtype(op.dtype))  # a list of Python floats would become f32
+    return (e.constant(values, op.dtype.storage, op.shape),)
 
 
 def _full(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

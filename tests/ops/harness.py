@@ -66,17 +66,18 @@ def evaluate(op: Op, *arrays: Any, types: Sequence[TensorType] | None = None) ->
 
 def run_reference(graph: Graph, arrays: Sequence[Array], sizes: Mapping[str, int] | None = None) -> tuple[Array, ...]:
     named = {name: a for (name, _), a in zip(graph.inputs, arrays, strict=True)}
-    return tuple(run(graph, named, {}, sizes=sizes, seed=0).outputs.values())
+    return tuple(run(graph, named, {}, sizes=sizes).outputs.values())
 
 
 def one_node(op: Op, types: Sequence[TensorType], facts: Facts = Facts.EMPTY) -> Graph:
-    """A graph of `op` alone; symbols that only its attributes have get an input `carrier` that has them as axes."""
+    """A graph of `op` alone; symbols that only attributes and tables have get an input `carrier` with them as axes."""
     types = tuple(types)
     op = op.normalised(types)
     operands = tuple(Value(t, f"x{i}") for i, t in enumerate(types))
     results = tuple(Value(t, f"y{i}") for i, t in enumerate(op.infer(types, facts)))
     inputs = [(v.hint, v) for v in operands]
-    carried = _symbols(d for d in op.dims()) - _symbols(d for t in types for d in t.sizes)
+    tables = [t.dtype.table.size for t in types if t.dtype.table is not None]
+    carried = _symbols(iter([*op.dims(), *tables])) - _symbols(d for t in types for d in t.sizes)
     if carried:
         inputs.append(("carrier", Value(tensor(F32, *sorted(carried)), "carrier")))
     return Graph(
