@@ -1,12 +1,12 @@
 """Joins and cuts along axes: concat, stack, split, unstack, slice, pick, pad."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts, RelationOp
 from netdsl.ops.base import Op
-from netdsl.ops.proofs import require, unify_other_axes
-from netdsl.tensor_type import Axis, DType, ShapeError, TensorType, require_same_dtype
+from netdsl.ops.proofs import new_axis, require, unify_other_axes
+from netdsl.tensor_type import Axis, DType, ShapeError, TensorType, normal_axis, require_same_dtype
 
 PAD_MODES = ("constant", "reflect", "replicate", "circular")
 
@@ -25,8 +25,11 @@ class Concat(Op):
     name: ClassVar[str] = "concat"
     operands: ClassVar[tuple[str, ...]] = ("xs*",)
 
-    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
         _require_operands(types, what="`concat`")
+        return replace(self, axis=normal_axis(self.axis, types[0].rank, what="`concat`"))
+
+    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         dtype = require_same_dtype(types, what="`concat`")
         axes = list(unify_other_axes(types, self.axis, facts, what="`concat`"))
         if len(types) > 1:
@@ -51,11 +54,11 @@ class Stack(Op):
     name: ClassVar[str] = "stack"
     operands: ClassVar[tuple[str, ...]] = ("xs*",)
 
-    def axis_rank(self, types: tuple[TensorType, ...]) -> int:
-        return types[0].rank + 1 if types else 1
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
+        _require_operands(types, what="`stack`")
+        return replace(self, axis=new_axis(self.axis, types[0].rank, what="`stack`"))
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
-        _require_operands(types, what="`stack`")
         dtype = require_same_dtype(types, what="`stack`")
         axes = unify_other_axes(types, -1, facts, what="`stack`")
         new = Axis(None, Dim.of(len(types)))

@@ -43,6 +43,16 @@ def require_rank(t: TensorType, rank: int, *, what: str, operand: int = 0) -> No
         raise ShapeError("E0205", f"{what} needs {wanted}, found {t}", operand=operand)
 
 
+def new_axis(axis: int, rank: int, *, what: str) -> int:
+    """The place of an axis added to `rank` axes, counted from 0; negative ones count from the end of the result.
+
+    Raises: ShapeError: E0206: outside of the result.
+    """
+    if not -rank - 1 <= axis <= rank:
+        raise ShapeError("E0206", f"{what} puts a new axis at {axis}, and its result has {rank + 1} axes", operand=0)
+    return axis % (rank + 1)
+
+
 def require_table(dtype: DType, axis: Axis, facts: Facts, *, what: str, operand: int, at: int = 0) -> None:
     """Demand that indices of type `dtype` may point into `axis` of operand 0; plain integers may point anywhere.
 

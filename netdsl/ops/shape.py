@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import PIECES
-from netdsl.ops.proofs import require
+from netdsl.ops.proofs import new_axis, require
 from netdsl.tensor_type import Axis, ShapeError, TensorType, normal_axis, unify_axis
 
 
@@ -45,28 +45,39 @@ class Reshape(Op):
         for size in self.shape:
             if size != -1 and facts.prove(">=", size, 0) is False:
                 raise ShapeError("E0219", f"`reshape` needs sizes of 0 or more, found {size}")
-        total, known = x.numel(), Dim.of(1)
-        for size in self.shape:
-            known = known if size == -1 else known * size
+        total, known = self._uncommon(x)
         if not open_at:
             self._require_equal(x, total, known, facts)
             return self.shape
-        if known == 0:
+        if any(size == 0 for size in self.shape):
             raise ShapeError("E0219", "`reshape` finds no size for -1 beside an axis of size 0")
-        rest = facts.prove_eq(total % known, 0)
-        if rest is None:
+        rest = total % known
+        divides = facts.prove_eq(rest, 0)
+        if divides is None:
             raise ShapeError(
                 "E0208",
                 f"`reshape` splits {total} elements by {known}, and nothing says that it divides them",
                 operand=0,
-                help=f"add `where {total} % {known} == 0` to the header",
+                help=f"add `where {rest} == 0` to the header",
             )
-        if not rest:
+        if not divides:
             raise ShapeError(
                 "E0215", f"`reshape` splits {total} elements by {known}, which does not divide them", operand=0
             )
         found = facts.simplify(total // known)
         return (*self.shape[: open_at[0]], found, *self.shape[open_at[0] + 1 :])
+
+    def _uncommon(self, x: TensorType) -> tuple[Dim, Dim]:
+        """Products of the old and of the new sizes, without those that both have: a 0 among them would hide a difference."""
+        left, total, wanted = list(x.sizes), Dim.of(1), Dim.of(1)
+        for size in self.shape:
+            if size in left and size != 0:
+                left.remove(size)
+            elif size != -1:
+                wanted = wanted * size
+        for size in left:
+            total = total * size
+        return total, wanted
 
     def _require_equal(self, x: TensorType, total: Dim, wanted: Dim, facts: Facts) -> None:
         equal = facts.prove_eq(total, wanted)
@@ -78,9 +89,14 @@ class Reshape(Op):
                 help=f"add `where {total} == {wanted}` to the header",
             )
         if not equal:
+            all_wanted = Dim.of(1)
+            for size in self.shape:
+                all_wanted = all_wanted * size
             shape = ", ".join(map(str, self.shape))
             raise ShapeError(
-                "E0215", f"`reshape` keeps all elements: {x} has {total}, [{shape}] has {wanted}", operand=0
+                "E0215",
+                f"`reshape` keeps all elements: {x} has {x.numel()}, [{shape}] has {all_wanted}",
+                operand=0,
             )
 
 
@@ -138,7 +154,9 @@ class Broadcast(Op):
                 axes.append(Axis(None, size))
             else:
                 axis = x.axes[at - added]
-                axes.append(unify_axis(axis, Axis(None, size), facts, what="`broadcast`", operands=(0, 0)))
+                axes.append(
+                    unify_axis(axis, Axis(None, size), facts, what="`broadcast`", operands=(0, 0), at=(at - added,) * 2)
+                )
         return (x.with_axes(axes),)
 
 
@@ -181,8 +199,8 @@ class Unsqueeze(Op):
 
     name: ClassVar[str] = "unsqueeze"
 
-    def axis_rank(self, types: tuple[TensorType, ...]) -> int:
-        return types[0].rank + 1
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
+        return replace(self, axis=new_axis(self.axis, types[0].rank, what="`unsqueeze`"))
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = types
