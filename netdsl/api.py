@@ -87,7 +87,7 @@ class Network:
     checked: CheckedNetwork = field(init=False)
 
     def __post_init__(self) -> None:
-        values: dict[str, CheckValue] = {k: _static(v) for k, v in self.statics.items()}
+        values: dict[str, CheckValue] = {k: static_value(v) for k, v in self.statics.items()}
         self.checked = self.session.network(self.name, values)
 
     def set(self, **statics: Any) -> "Network":
@@ -108,7 +108,9 @@ class Network:
         """Floating-point operations of one call at the given free sizes, as `torch.utils.flop_counter` counts them."""
         return graph_flops(self.graph).evaluate(sizes)
 
-    def weights(self, weights: "Weights | torch.nn.Module | str | Path | None" = None, *, seed: int = 0) -> "dict[str, NDArray[np.generic]]":
+    def weights(
+        self, weights: "Weights | torch.nn.Module | str | Path | None" = None, *, seed: int = 0
+    ) -> "dict[str, NDArray[np.generic]]":
         """Values of every parameter by path: initial ones for `seed`, or those of a mapping, a module or a file.
 
         Raises: NetError: E0720 and after: tensors that are missing, extra or of another shape, all listed.
@@ -117,7 +119,9 @@ class Network:
 
         return resolve(self.graph, weights, seed)
 
-    def torch(self, *, seed: int = 0, weights: "Weights | torch.nn.Module | str | Path | None" = None) -> "torch.fx.GraphModule":
+    def torch(
+        self, *, seed: int = 0, weights: "Weights | torch.nn.Module | str | Path | None" = None
+    ) -> "torch.fx.GraphModule":
         """A trainable `torch.fx.GraphModule`; keys of its state dict are the parameter paths."""
         from netdsl.backends.torch_fx.module import build_module
 
@@ -144,7 +148,10 @@ class Network:
         return export_onnx(self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate)
 
     def reference(
-        self, inputs: "Mapping[str, NDArray[np.generic]]", *, seed: int = 0,
+        self,
+        inputs: "Mapping[str, NDArray[np.generic]]",
+        *,
+        seed: int = 0,
         weights: "Weights | torch.nn.Module | str | Path | None" = None,
     ) -> "dict[str, NDArray[np.generic]]":
         """Outputs of the float64 reference."""
@@ -170,14 +177,14 @@ def _flops(nodes: Any) -> Dim:
     return total
 
 
-def _static(value: Any) -> CheckValue:
+def static_value(value: Any) -> CheckValue:
     """A Python value as a static of the language."""
     from netdsl.check.values import ListValue, TupleValue
 
     if isinstance(value, list):
-        return ListValue(tuple(_static(v) for v in value))
+        return ListValue(tuple(static_value(v) for v in value))
     if isinstance(value, tuple):
-        return TupleValue(tuple(_static(v) for v in value), (None,) * len(value))
+        return TupleValue(tuple(static_value(v) for v in value), (None,) * len(value))
     if isinstance(value, str) and value in DTYPES:
         return DTYPES[value]
     if isinstance(value, (bool, int, float, str)) or value is None:
