@@ -61,7 +61,7 @@ TABLE: dict[type[Op], Lower] = {
     Sub: function(torch.sub),
     Mul: function(torch.mul),
     Div: function(torch.div),
-    FloorDiv: function(torch.floor_divide),
+    FloorDiv: function(torch.div, rounding_mode="floor"),  # torch.floor_divide has no derivative
     Mod: function(torch.remainder),
     Pow: function(torch.pow),
     Maximum: function(torch.maximum),

@@ -117,11 +117,11 @@ class Div(BinaryArithmetic):
 class FloorDiv(BinaryArithmetic):
     """The largest whole number that is at most a / b, as Python's `//`.
 
-    Floats: exact, so `1.0 // 0.1` is 9; a // 0 is a / 0; NaN where `a` is infinite. An int divided by 0 has no value:
-    torch and ONNX Runtime raise an error.
+    Floats: exact, so `1.0 // 0.1` is 9; a // 0 is a / 0; NaN where `a` is infinite; the gradient is 0. An int divided
+    by 0 has no value: torch and ONNX Runtime raise an error.
 
     Shapes: a, b broadcast -> y.
-    Source: torch.floor_divide; ONNX Mod, opset 13, and Div, opset 14.
+    Source: torch.div with rounding_mode="floor"; ONNX Mod, opset 13, and Div, opset 14.
     """
 
     name: ClassVar[str] = "floor_div"
