@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import SupportsInt, TypeAlias, cast
 
 import numpy as np
 from onnx import AttributeProto, defs
@@ -11,8 +13,8 @@ from netdsl.backends.onnx.context import Attribute
 from netdsl.backends.onnx.sizes import Sizes
 from netdsl.backends.onnx.storage import Array, Initializer, code, stored
 from netdsl.dims import Dim
-from netdsl.ir import Graph, Node
-from netdsl.source import NO_SOURCE
+from netdsl.ir import Graph
+from netdsl.source import NO_SOURCE, Span
 from netdsl.tensor_type import Axis, DType, TensorType
 
 #: Each application gives another result, so that two equal ones are not one.
@@ -22,10 +24,10 @@ _RANDOM = frozenset(
 #: Cheap and total: where nothing in them depends on a loop body, they are computed once outside of it.
 _HOISTED = frozenset(("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Cast", "Identity"))
 
-_SCALARS = {AttributeProto.INT: int, AttributeProto.FLOAT: float, AttributeProto.STRING: str}
-_SEQUENCES = {AttributeProto.INTS: int, AttributeProto.FLOATS: float, AttributeProto.STRINGS: str}
+_SCALARS: dict[int, type] = {AttributeProto.INT: int, AttributeProto.FLOAT: float, AttributeProto.STRING: str}
+_SEQUENCES: dict[int, type] = {AttributeProto.INTS: int, AttributeProto.FLOATS: float, AttributeProto.STRINGS: str}
 
-AttributeValue = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | Scope"
+AttributeValue: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | Scope"
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +78,7 @@ class GraphEmitter:
         self._derived: dict[tuple[str, str], str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._schemas: dict[str, Mapping[str, int]] = {}
-        self._sources: dict[object, str] = {}
+        self._sources: dict[tuple[Span, ...], str] = {}
         self._path = ""
         self._source = ""
         self._sizes = Sizes(self, self.facts)
@@ -155,12 +157,12 @@ class GraphEmitter:
         return self._sizes.vector(dim)
 
     @contextmanager
-    def at(self, node: Node) -> Iterator[None]:
-        """Within, emitted nodes are named after the instance of `node` and carry its source."""
+    def at(self, row: int, spans: tuple[Span, ...]) -> Iterator[None]:
+        """Within, emitted nodes are named after the instance `row` and say that they come from `spans`."""
         outer = self._path, self._source
         instances = self.graph.instances
-        self._path = instances[node.instance].path if node.instance < len(instances) else ""
-        self._source = self._source_of(node)
+        self._path = instances[row].path if row < len(instances) else ""
+        self._source = self._source_of(spans)
         yield
         self._path, self._source = outer
 
@@ -277,11 +279,16 @@ class GraphEmitter:
     def _join(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name
 
-    def _source_of(self, node: Node) -> str:
-        found = self._sources.get(node.spans)
+    def _source_of(self, spans: tuple[Span, ...]) -> str:
+        """`net.net:14`; only the name of a file that was given by a whole path: models do not depend on folders."""
+        found = self._sources.get(spans)
         if found is None:
-            places = {f"{s.source.path}:{s.line}": None for s in node.spans if s.source is not NO_SOURCE}
-            found = self._sources[node.spans] = ", ".join(places)
+            places: dict[str, None] = {}
+            for span in spans:
+                if span.source is not NO_SOURCE:
+                    path = PurePath(span.source.path)
+                    places[f"{path.name if path.is_absolute() else path.as_posix()}:{span.line}"] = None
+            found = self._sources[spans] = ", ".join(places)
         return found
 
 
@@ -295,4 +302,4 @@ def _attribute_kinds(op_type: str, opset: int) -> Mapping[str, int]:
     schema = defs.get_schema(op_type, opset, "")
     if schema.deprecated:
         raise ValueError(f"ONNX {op_type} is deprecated at opset {opset}")
-    return {key: int(a.type.value) for key, a in schema.attributes.items()}
+    return {key: int(cast(SupportsInt, a.type)) for key, a in schema.attributes.items()}

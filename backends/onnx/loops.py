@@ -1,6 +1,6 @@
 """Loops: `Scan` where at least one step is sure and none may stop early, else `Loop`.
 
-A step costs 1 µs in `Scan` and 2 µs in `Loop`, but ONNX Runtime refuses a `Scan` over no steps, and ends the process
+`Scan` is cheaper by the step, but ONNX Runtime refuses a `Scan` over no steps, and ends the process
 when `Scan` itself transposes an empty tensor: the steps are always the leading axis.
 """
 

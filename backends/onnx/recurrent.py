@@ -1,7 +1,7 @@
 """Loops over one of the cells of `std.recurrent`, as the operators `LSTM`, `GRU` and `RNN`.
 
 ONNX Runtime ends the process when `LSTM` or `GRU` meets an empty batch or `GRU` no step, and returns zeros in place of
-the initial state after no step: where a size may be 0, the operator stands in the branch of an `If` (3 nodes, 2 µs).
+the initial state after no step: where a size may be 0, the operator stands in the branch of an `If`.
 """
 
 from collections.abc import Callable, Sequence

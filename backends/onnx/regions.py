@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from netdsl.backends.onnx.emitter import GraphEmitter
+from netdsl.backends.onnx.fused import FUSED, Call, fused_runs
 from netdsl.backends.onnx.loops import lower_loop, parts_of
 from netdsl.backends.onnx.recurrent import lower_recurrent
 from netdsl.backends.onnx.tables import TABLE
@@ -15,18 +16,45 @@ def lower_nodes(emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value,
 
     Args: names: of what is in scope; wanted: the results that are read outside.
     """
+    runs = fused_runs(emitter, nodes, wanted)
+    at = 0
+    while at < len(nodes):
+        end = at + 1
+        for row, run_end in runs.get(at, ()):
+            if _fuse(emitter, row, nodes[at:run_end], names):
+                end = run_end
+                break
+        else:
+            _lower_node(emitter, nodes[at], names)
+        at = end
+
+
+def _fuse(emitter: GraphEmitter, row: int, nodes: Sequence[Node], names: dict[Value, str]) -> bool:
+    instance = emitter.graph.instances[row]
+    with emitter.at(row, (instance.span,)):
+        is_done = FUSED[instance.block](emitter, Call(row, instance, tuple(nodes), names, _lower_plainly))
+        if is_done:
+            for value in instance.outputs:
+                emitter.describe(names[value], value.type, value.hint)
+    return is_done
+
+
+def _lower_plainly(
+    emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value, str], wanted: Sequence[Value]
+) -> None:
     for node in nodes:
-        with emitter.at(node):
-            operands = tuple(names[value] for value in node.operands)
-            results = _lower(emitter, node, operands)
-            assert len(results) == len(node.results), f"{node.op!r} has {len(node.results)} results, found {results}"
-            for value, name in zip(node.results, results, strict=True):
-                names[value] = name
-                emitter.describe(name, value.type, value.hint)
+        _lower_node(emitter, node, names)
 
 
-def _lower(emitter: GraphEmitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(node.op, Loop):
-        parts = parts_of(node, operands)
-        return lower_recurrent(emitter, parts) or lower_loop(emitter, parts, lower_nodes)
-    return TABLE[type(node.op)](emitter, node, operands)
+def _lower_node(emitter: GraphEmitter, node: Node, names: dict[Value, str]) -> None:
+    with emitter.at(node.instance, node.spans):
+        operands = tuple(names[value] for value in node.operands)
+        if isinstance(node.op, Loop):
+            parts = parts_of(node, operands)
+            results = lower_recurrent(emitter, parts) or lower_loop(emitter, parts, lower_nodes)
+        else:
+            results = TABLE[type(node.op)](emitter, node, operands)
+        assert len(results) == len(node.results), f"{node.op!r} has {len(node.results)} results, found {results}"
+        for value, name in zip(node.results, results, strict=True):
+            names[value] = name
+            emitter.describe(name, value.type, value.hint)

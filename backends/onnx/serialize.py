@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
+from typing import BinaryIO, cast
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto
 
 from netdsl.backends.onnx.emitter import GraphEmitter, Record, Scope
-from netdsl.backends.onnx.storage import Initializer, code
+from netdsl.backends.onnx.storage import Initializer, code, scratch_for
 from netdsl.tensor_type import TensorType
 
 #: The lowest IR version that may hold an opset.
@@ -44,26 +46,41 @@ class OnnxModel:
         """The whole model in one protobuf message; tensors are copied into it."""
         model = ModelProto()
         model.CopyFrom(self.frame)
+        scratch = scratch_for(self.initializers)
         for tensor in self.initializers:
             proto = model.graph.initializer.add()
             _describe_tensor(proto, tensor)
-            proto.raw_data = tensor.raw().tobytes()
+            proto.raw_data = tensor.raw(scratch).tobytes()
         return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunks:
-    """The bytes of one file, in pieces that are made when they are read; it can be read again."""
+    """The bytes of one file, in pieces that are made when they are read; it can be read again.
+
+    A piece is valid until the next one is read.
+    """
 
     size_bytes: int
     pieces: "tuple[bytes | Initializer, ...]" = field(repr=False)
 
     def __iter__(self) -> "Iterator[bytes | memoryview]":
+        scratch = scratch_for(piece for piece in self.pieces if isinstance(piece, Initializer))
         for piece in self.pieces:
-            yield piece if isinstance(piece, bytes) else piece.raw()
+            yield piece if isinstance(piece, bytes) else piece.raw(scratch)
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the bytes, for `netdsl.publish`."""
+        for piece in self:
+            file.write(piece)
 
     def to_bytes(self) -> bytes:
-        return b"".join(self)
+        file = BytesIO()
+        file.seek(max(self.size_bytes - 1, 0))
+        file.write(bytes(1))  # The whole buffer at once: growing it step by step copies it.
+        file.seek(0)
+        self.write(file)
+        return file.getvalue()
 
 
 def to_bytes(model: OnnxModel) -> bytes:
@@ -136,22 +153,19 @@ def _write_node(emitter: GraphEmitter, record: Record, node: NodeProto) -> None:
         attribute.name = key
         attribute.type = kind
         if kind == _INT:
-            attribute.i = value
+            attribute.i = cast(int, value)
         elif kind == _FLOAT:
-            attribute.f = value
+            attribute.f = cast(float, value)
         elif kind == _STRING:
-            assert isinstance(value, str)
-            attribute.s = value.encode()
+            attribute.s = cast(str, value).encode()
         elif kind == _GRAPH:
-            assert isinstance(value, Scope)
-            _write_graph(emitter, value, attribute.g)
+            _write_graph(emitter, cast(Scope, value), attribute.g)
         elif kind == _INTS:
-            attribute.ints.extend(value)
+            attribute.ints.extend(cast("tuple[int, ...]", value))
         elif kind == _FLOATS:
-            attribute.floats.extend(value)
+            attribute.floats.extend(cast("tuple[float, ...]", value))
         else:
-            assert isinstance(value, tuple)
-            attribute.strings.extend(str(text).encode() for text in value)
+            attribute.strings.extend(text.encode() for text in cast("tuple[str, ...]", value))
     if record.source:
         node.metadata_props.append(StringStringEntryProto(key="netdsl.source", value=record.source))
 

@@ -1,5 +1,6 @@
 """Element types as ONNX and numpy know them, and the tensors that a model carries."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -66,7 +67,20 @@ class Initializer:
     def size_bytes(self) -> int:
         return self.source.size * stored(self.dtype).itemsize
 
-    def raw(self) -> memoryview:
-        """The stored bytes; a copy is made only where the source differs from them in type or layout."""
-        array = np.ascontiguousarray(self.source, dtype=stored(self.dtype))
-        return memoryview(array.reshape(-1).view(np.uint8))
+    @property
+    def is_raw(self) -> bool:
+        """Whether the source holds the stored bytes as they are."""
+        return self.source.dtype == stored(self.dtype) and self.source.flags.c_contiguous
+
+    def raw(self, scratch: bytearray) -> memoryview:
+        """The stored bytes: of the source where they are the same, else written to `scratch`, made by `scratch_for`."""
+        array = self.source
+        if not self.is_raw:
+            array = np.frombuffer(scratch, stored(self.dtype), array.size).reshape(self.shape)
+            np.copyto(array, self.source, casting="unsafe")
+        return array.reshape(-1).view(np.uint8).data
+
+
+def scratch_for(tensors: Iterable[Initializer]) -> bytearray:
+    """A buffer that each of the tensors can be converted in, one after another: fresh memory costs more than that."""
+    return bytearray(max((t.size_bytes for t in tensors if not t.is_raw), default=0))

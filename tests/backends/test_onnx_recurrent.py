@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netdsl.api import load
 from netdsl.backends.onnx.model import build
 from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Instance, Value
@@ -102,9 +103,7 @@ def layer(
         has_length=has_length,
     )
     names = [f"y{i}" for i in range(yields)] + ["h", "c"][: len(states)]
-    instance = Instance(
-        0, f"std.recurrent.{cell}", (), "lstm", NO_SPAN, arguments, tuple(following), "", intact=intact
-    )
+    instance = Instance(0, f"std.recurrent.{cell}", (), "lstm", NO_SPAN, arguments, tuple(following), "", intact=intact)
     inputs = {"x": x} | {s.hint: s for s in states} | ({"lengths": lengths} if has_length else {})
     return main.graph(inputs, dict(zip(names, results, strict=True)), (instance,)), params
 
@@ -133,9 +132,8 @@ def test_plain_layer_takes_few_nodes() -> None:
     graph, params = layer("LstmCell", axis=0, facts=NOT_EMPTY)
     model = build(graph, params)
     assert op_types(model) == ["Unsqueeze", "Unsqueeze", "LSTM", "Squeeze", "Squeeze", "Squeeze"]
-    assert {t.name for t in model.initializers} == {
-        "const", "const_2", "lstm.weight_ih.onnx_lstm", "lstm.weight_hh.onnx_lstm", "lstm.bias_ih.onnx_lstm_with_bias_hh"
-    }  # fmt: skip
+    weights = {t.name for t in model.initializers if t.name.startswith("lstm")}
+    assert weights == {f"lstm.{n}" for n in ("weight_ih.onnx_lstm", "weight_hh.onnx_lstm", "bias_ih.onnx_lstm_with_bias_hh")}
 
 
 @pytest.mark.parametrize("cell", list(GATES))
@@ -176,3 +174,18 @@ def test_cell_that_was_cut_into_is_a_loop(tmp_path: Path) -> None:
     model = compare(graph, cases(graph)[:3], params=params, folder=tmp_path)
     assert "Loop" in op_types(model)
     assert "If" not in op_types(model)
+
+
+@pytest.mark.parametrize("block", ["Lstm", "Gru", "Rnn", "BiLstm", "BiGru", "BiRnn"])
+def test_layers_of_the_library_are_operators(block: str, tmp_path: Path) -> None:
+    text = f"""
+import std.recurrent: {block}
+
+network N(x: f32[B, T, 3], lengths: i64[B]) -> f32[B, T, {8 if block.startswith("Bi") else 4}] {{
+    x |> {block}[4](lengths) as layer
+}}
+"""
+    network = load(text)["N"]
+    model = compare(network.graph, cases(network.graph), params=network.weights(seed=1), folder=tmp_path)
+    inner = {n.op_type for node in model.frame.graph.node for a in node.attribute for n in a.g.node}
+    assert block.removeprefix("Bi").upper() in inner
