@@ -26,8 +26,8 @@ def accepts(op_type: str, opset: int, dtype: DType) -> bool:
 def apply(e: Emitter, op_type: str, dtype: DType, *xs: str, **attributes: Attribute) -> str:
     """One operator on floats of type `dtype`; through f32 where its schema does not take them."""
     if accepts(op_type, e.opset, dtype):
-        return e.node(op_type, *xs, **attributes)[0]
-    return through(e, F32, dtype, lambda *wide: e.node(op_type, *wide, **attributes)[0], *xs)
+        return e.node(op_type, *xs, outputs=1, **attributes)[0]
+    return through(e, F32, dtype, lambda *wide: e.node(op_type, *wide, outputs=1, **attributes)[0], *xs)
 
 
 def through(e: Emitter, wide: DType, dtype: DType, function: Callable[..., str], *xs: str) -> str:

@@ -52,7 +52,7 @@ def _hard_sigmoid(x: Any) -> Any:
 
 def _leaky_relu(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     assert isinstance(node.op, LeakyRelu)
-    (x,) = operands
+    x: Any = operands[0]
     return (np.where(x > 0, x, node.op.slope * x),)
 
 
@@ -63,7 +63,7 @@ def _elu_of(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, .
 
 def _celu(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     assert isinstance(node.op, Celu)
-    (x,) = operands
+    x: Any = operands[0]
     alpha = node.op.alpha
     return (np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0) / alpha)),)
 
@@ -73,12 +73,14 @@ def _gelu(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...
     x: Any = operands[0]
     if node.op.approximate:
         return (0.5 * x * (1.0 + np.tanh(sqrt(2.0 / pi) * (x + 0.044715 * x**3))),)
-    return (0.5 * x * (1.0 + erf(x / sqrt(2.0))),)
+    bent: Any = erf(x / sqrt(2.0))
+    return (0.5 * x * (1.0 + bent),)
 
 
 def _softplus_of(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     assert isinstance(node.op, Softplus)
-    return (_softplus(node.op.beta * operands[0]) / node.op.beta,)
+    x: Any = operands[0]
+    return (_softplus(node.op.beta * x) / node.op.beta,)
 
 
 TABLE: dict[type[Op], Compute] = {

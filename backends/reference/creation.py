@@ -1,5 +1,7 @@
 """Tensors made from nothing: constants, ranges, run-time sizes; and dropout."""
 
+from typing import Any
+
 import numpy as np
 
 from netdsl.backends.reference.context import Array, Compute, Env, numpy_dtype
@@ -36,7 +38,7 @@ def _dim_value(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array
 def _dropout(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     """The identity where the run has no seed."""
     assert isinstance(node.op, Dropout)
-    (x,) = operands
+    x: Any = operands[0]
     if env.rng is None or node.op.p == 0:
         return (x,)
     is_kept = env.rng.random(x.shape) >= node.op.p

@@ -76,7 +76,8 @@ def _near(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _far(x: NDArray[np.float64]) -> NDArray[np.float64]:
     z = np.abs(x)
     t = 2.0 / (2.0 + z)
-    return np.copysign(1.0 - t * np.exp(_polynomial(TAIL, 2.0 * t - 1.0) - z * z), x)
+    size: NDArray[np.float64] = 1.0 - t * np.exp(_polynomial(TAIL, 2.0 * t - 1.0) - z * z)
+    return np.copysign(size, x)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:

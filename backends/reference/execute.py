@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -120,12 +121,12 @@ class _Runner:
         (region,) = node.regions
         count = self._env.dim(op.count)
         sequences = [np.moveaxis(a, op.axis, 0) for a in operands[: op.sequences]]
-        lengths = operands[op.sequences] if op.has_length else None
+        lengths: Any = operands[op.sequences] if op.has_length else None
         first = op.sequences + op.has_length
         carries = list(operands[first : first + op.carries])
         captured = operands[first + op.carries :]
         yields, steps = self._yields(op, region)
-        stopped: Array = np.zeros(self._stop_shape(op, region), bool)
+        stopped: Any = np.zeros(self._stop_shape(op, region), bool)
         for step in reversed(range(count)) if op.reverse else range(count):
             active = ~stopped if lengths is None else ~stopped & (step < lengths)
             if not active.any():

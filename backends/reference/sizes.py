@@ -49,7 +49,8 @@ def check_shape(name: str, value: Value, array: Shaped, known: Mapping[str, int]
 
 def _equations(inputs: Iterable[tuple[str, Value]], arrays: Mapping[str, Shaped]) -> Iterable[tuple[str, Dim, int]]:
     """(place, size as written, size found) of every axis, plain symbols first."""
-    simple, other = [], []
+    simple: list[tuple[str, Dim, int]] = []
+    other: list[tuple[str, Dim, int]] = []
     for name, value in inputs:
         shape = arrays[name].shape
         if len(shape) != value.type.rank:
