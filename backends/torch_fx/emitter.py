@@ -186,7 +186,7 @@ class GraphEmitter:
                 proxy.node._rename(value.hint)
                 self._named.add(proxy.node)
 
-    def run(self, nodes: Sequence[Node], results: Iterable[Value]) -> None:
+    def run(self, nodes: Sequence[Node], results: Sequence[Value]) -> None:
         """Emit the nodes in order; intact instances of fused blocks become one call.
 
         Raises: NotImplementedError: this backend has no lowering for an op.
@@ -228,9 +228,10 @@ class GraphEmitter:
         if span.source is NO_SOURCE:
             self.tracer.place = self.tracer.trace = None
             return
-        line = span.line
-        self.tracer.place = f"{span.source.path}:{line}"
-        self.tracer.trace = f'File "{span.source.path}", line {line}, in {self.network.graph.name}\n    {span.source.line(line).strip()}'
+        path, line = span.source.path, span.line
+        text = span.source.line(line).strip()
+        self.tracer.place = f"{path}:{line}"
+        self.tracer.trace = f'File "{path}", line {line}, in {self.network.graph.name}\n    {text}'
 
 
 class ModuleEmitter(GraphEmitter):

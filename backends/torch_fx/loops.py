@@ -124,6 +124,8 @@ class LoopModule(nn.Module):
         if not is_exported and count == 0:
             yields = empty[: self._yields]
             return (*(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in yields), *carries)
+        if self._cell is not None and not is_exported and sequences[0].numel() > 0:
+            return run_cell(self._cell, self._axis, self._reverse, sequences[0], lengths, carries, fixed)
         if is_traced:
             idle: list[torch.Tensor] = []
             if self._has_until:
@@ -134,8 +136,6 @@ class LoopModule(nn.Module):
             index = torch.arange(count, device=device)
             dtypes = [dtype for _, dtype in empty[: self._yields]]
             return self._scan(index, sequences, lengths, [*carries, *idle], fixed, dtypes, is_exported)
-        if self._cell is not None and sequences[0].numel() > 0 and not torch.compiler.is_compiling():
-            return run_cell(self._cell, self._axis, self._reverse, sequences[0], lengths, carries, fixed)
         return self._unrolled(count, sequences, lengths, carries, fixed)
 
     def _unrolled(

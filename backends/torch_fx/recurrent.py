@@ -1,22 +1,19 @@
 """Loops over a standard recurrent cell, by torch's whole-sequence functions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from netdsl.backends.torch_fx.instances import nodes_inside
+from netdsl.backends.torch_fx.instances import are_inside
+from netdsl.backends.torch_fx.recurrence import recurrence, recurrence_op
+from netdsl.instances import ancestors
 from netdsl.ir import Graph, Node
 from netdsl.ops.loop import Loop
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "std.recurrent.RnnCell": torch.rnn_tanh,
-    "std.recurrent.GruCell": torch.gru,
-    "std.recurrent.LstmCell": torch.lstm,
-}
+_KINDS = {"std.recurrent.RnnCell": "rnn", "std.recurrent.GruCell": "gru", "std.recurrent.LstmCell": "lstm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +21,12 @@ class Cell:
     """A body that is exactly one standard cell.
 
     Args:
-        function: torch's function for the whole sequence.
-        weights:  where the cell's weights and biases stand among the loop's captured values.
-        yields:   how often the output is yielded.
+        kind:    `rnn`, `gru` or `lstm`.
+        weights: where the cell's weights and biases stand among the loop's captured values.
+        yields:  how often the output is yielded.
     """
 
-    function: Callable[..., Any]
+    kind: str
     weights: tuple[int, ...]
     yields: int
 
@@ -38,10 +35,13 @@ def find_cell(graph: Graph, node: Node) -> Cell | None:
     """The cell that the loop's body consists of, if its instance is intact and its weights are parameters."""
     op, (region,) = node.op, node.regions
     assert isinstance(op, Loop)
-    if op.sequences != 1 or op.has_until or not region.nodes:
+    if op.sequences != 1 or op.has_until or not region.nodes or not graph.instances:
         return None
-    row = next((r for r in _ancestors(graph, region.nodes[0].instance) if graph.instances[r].block in _FUNCTIONS), None)
-    if row is None or not graph.instances[row].intact or not nodes_inside(graph, region.nodes, row):
+    row = next(
+        (r for r in ancestors(graph.instances, region.nodes[0].instance) if graph.instances[r].block in _KINDS),
+        None,
+    )
+    if row is None or not graph.instances[row].intact or not are_inside(graph, region.nodes, row):
         return None
     instance = graph.instances[row]
     wanted = (*instance.outputs, *([instance.outputs[0]] * op.yields))
@@ -55,7 +55,7 @@ def find_cell(graph: Graph, node: Node) -> Cell | None:
         if value is None or value not in captured:
             return None
         weights.append(captured.index(value))
-    return Cell(_FUNCTIONS[instance.block], tuple(weights), op.yields)
+    return Cell(_KINDS[instance.block], tuple(weights), op.yields)
 
 
 def run_cell(
@@ -76,62 +76,7 @@ def run_cell(
     flat = steps.reshape(steps.shape[0], math.prod(rows), steps.shape[-1])
     states = [c.reshape(flat.shape[1], c.shape[-1]) for c in carries]
     weights = [captured[i] for i in cell.weights]
-    if lengths is None:
-        flat = flat.flip(0) if reverse else flat
-        outputs, *finals = cell.function(flat, _hidden(states), weights, True, 1, 0.0, False, False, False)
-        outputs = outputs.flip(0) if reverse else outputs
-        states = [f[0] for f in finals]
-    else:
-        outputs, states = _run_packed(cell, flat, lengths.reshape(-1), states, weights, reverse)
+    run = recurrence_op if torch.compiler.is_compiling() else recurrence
+    outputs, *states = run(cell.kind, reverse, flat, None if lengths is None else lengths.reshape(-1), states, weights)
     stacked = outputs.unflatten(1, rows).movedim(0, axis)
     return (*([stacked] * cell.yields), *(s.reshape(c.shape) for s, c in zip(states, carries, strict=True)))
-
-
-def _run_packed(
-    cell: Cell,
-    flat: torch.Tensor,
-    lengths: torch.Tensor,
-    states: Sequence[torch.Tensor],
-    weights: Sequence[torch.Tensor],
-    reverse: bool,
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Rows sorted by length and laid end to end step by step, without the rows of no steps."""
-    count = flat.shape[0]
-    lengths = lengths.clamp(0, count)
-    order = lengths.argsort(descending=True)
-    back = order.argsort()
-    index = torch.arange(count, device=flat.device)[:, None]
-    if reverse:
-        mirror = torch.where(index < lengths, lengths - 1 - index, index)[..., None]
-        flat = flat.take_along_dim(mirror, 0)
-    active = index < lengths[order]
-    sizes = active.sum(1).cpu()
-    used = int(sizes[0])
-    states = [s[order] for s in states]
-    outputs = states[0].new_zeros(count, *states[0].shape)
-    if used:
-        packed = flat[:, order][active]
-        sizes = sizes[: int((sizes > 0).sum())]
-        hidden = _hidden([s[:used] for s in states])
-        made, *finals = cell.function(packed, sizes, hidden, weights, True, 1, 0.0, False, False)
-        outputs = outputs.masked_scatter(active[..., None], made)
-        states = [torch.cat([f[0], s[used:]]) for f, s in zip(finals, states, strict=True)]
-    outputs = outputs[:, back]
-    if reverse:
-        outputs = outputs.take_along_dim(mirror, 0)
-    return outputs, [s[back] for s in states]
-
-
-def _hidden(states: Sequence[torch.Tensor]) -> Any:
-    """The initial state as torch's functions take it: one tensor, or the pair of an LSTM."""
-    layers = tuple(s[None] for s in states)
-    return layers if len(layers) > 1 else layers[0]
-
-
-def _ancestors(graph: Graph, row: int) -> list[int]:
-    """The row and those around it, from inside out."""
-    rows = []
-    while 0 <= row < len(graph.instances):
-        rows.append(row)
-        row = graph.instances[row].parent
-    return rows
