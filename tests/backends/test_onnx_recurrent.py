@@ -133,7 +133,9 @@ def test_plain_layer_takes_few_nodes() -> None:
     model = build(graph, params)
     assert op_types(model) == ["Unsqueeze", "Unsqueeze", "LSTM", "Squeeze", "Squeeze", "Squeeze"]
     weights = {t.name for t in model.initializers if t.name.startswith("lstm")}
-    assert weights == {f"lstm.{n}" for n in ("weight_ih.onnx_lstm", "weight_hh.onnx_lstm", "bias_ih.onnx_lstm_with_bias_hh")}
+    assert weights == {
+        f"lstm.{n}" for n in ("weight_ih.onnx_lstm", "weight_hh.onnx_lstm", "bias_ih.onnx_lstm_with_bias_hh")
+    }
 
 
 @pytest.mark.parametrize("cell", list(GATES))
