@@ -31,7 +31,8 @@ class Conv(Op):
 
     Shapes: x (N, C, *spatial), weight (O, C // groups, *kernel), bias (O,) -> (N, O, *out) where
             out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
-    Raises: ShapeError: E0204: channels, or a window larger than its padded axis; E0205: ranks; E0209: attributes.
+    Raises: ShapeError: E0204: channels or bias; E0209: a window larger than its padded axis; E0205: ranks; E0219:
+            attributes.
     Source: torch.nn.functional.conv1d, conv2d, conv3d; ONNX Conv, opset 11.
     """
 
@@ -57,7 +58,7 @@ class Conv(Op):
         op = self.normalised(types)
         x, weight, *bias = types
         if op.mode not in MODES:
-            raise ShapeError("E0209", f"`mode` of `conv` is one of {_listed(MODES)}, found `{op.mode}`")
+            raise ShapeError("E0219", f"`mode` of `conv` is one of {_listed(MODES)}, found `{op.mode}`")
         _check_operands(types, what="`conv`")
         _check_groups(op.groups, weight.sizes[0], facts, what="`conv`", operand=1, axis=0)
         _check_channels(x, weight, op.groups, facts)
@@ -82,7 +83,7 @@ class ConvTranspose(Op):
 
     Shapes: x (N, C, *spatial), weight (C, O // groups, *kernel), bias (O,) -> (N, O, *out) where
             out = (size - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - before - after.
-    Raises: ShapeError: E0204: channels, or nothing is left; E0205: ranks; E0209: attributes.
+    Raises: ShapeError: E0204: channels or bias; E0209: nothing is left; E0205: ranks; E0219: attributes.
     Source: torch.nn.functional.conv_transpose1d, conv_transpose2d, conv_transpose3d; ONNX ConvTranspose, opset 11.
     """
 
@@ -112,10 +113,11 @@ class ConvTranspose(Op):
         x, weight, *bias = types
         for added, stride in zip(op.output_padding, op.stride, strict=True):
             if added >= stride:
-                raise ShapeError("E0209", f"`output_padding` of {what} is below the stride of {stride}, found {added}")
+                raise ShapeError("E0219", f"`output_padding` of {what} is below the stride of {stride}, found {added}")
         _check_operands(types, what=what)
         _check_groups(op.groups, weight.sizes[0], facts, what=what, operand=1, axis=0)
-        unify_axis(x.axes[1], weight.axes[0], facts, what=f"the input channels of {what}", at=(1, 0), operands=(0, 1))
+        title = f"{what} expects {weight.sizes[0]} input channels, found {x.sizes[1]}"
+        _meet((0, 1, x.axes[1]), (1, 0, weight.axes[0]), facts, what=f"the input channels of {what}", title=title)
         channels = weight.axes[1] if op.groups == 1 else Axis(None, weight.sizes[1] * op.groups)
         if bias:
             _check_bias(bias[0], channels, facts, what=what, at=1)
@@ -126,7 +128,7 @@ class ConvTranspose(Op):
         for index, count in enumerate(counts):
             if facts.prove("<", count, 1):
                 raise ShapeError(
-                    "E0204",
+                    "E0209",
                     f"the padding of {what} leaves nothing of an axis of size {sizes[index]}",
                     operand=0,
                     axes=((0, 2 + index),),
@@ -160,7 +162,7 @@ def _check_operands(types: tuple[TensorType, ...], *, what: str) -> None:
 
 def _check_groups(groups: int, channels: Dim, facts: Facts, *, what: str, operand: int, axis: int) -> None:
     if groups < 1:
-        raise ShapeError("E0209", f"`groups` of {what} is at least 1, found {groups}")
+        raise ShapeError("E0219", f"`groups` of {what} is at least 1, found {groups}")
     divides = facts.prove_eq(channels % groups, 0)
     if divides:
         return
@@ -182,28 +184,29 @@ def _check_groups(groups: int, channels: Dim, facts: Facts, *, what: str, operan
 
 def _check_channels(x: TensorType, weight: TensorType, groups: int, facts: Facts) -> None:
     wanted = weight.axes[1] if groups == 1 else Axis(None, weight.sizes[1] * groups)
-    try:
-        unify_axis(x.axes[1], wanted, facts, what="the input channels of `conv`", operands=(0, 1), at=(1, 1))
-    except ShapeError as error:
-        if error.code != "E0202":
-            raise
-        raise ShapeError(
-            "E0204",
-            f"`conv` expects {wanted.size} input channels, found {x.sizes[1]}",
-            operand=0,
-            labels=((0, str(x)), (1, str(weight))),
-            axes=((0, 1), (1, 1)),
-        ) from None
+    title = f"`conv` expects {wanted.size} input channels, found {x.sizes[1]}"
+    _meet((0, 1, x.axes[1]), (1, 1, wanted), facts, what="the input channels of `conv`", title=title)
 
 
 def _check_bias(bias: TensorType, channels: Axis, facts: Facts, *, what: str, at: int) -> None:
     if bias.rank != 1:
         raise ShapeError("E0205", f"the bias of {what} needs 1 axis, found {bias.rank}: {bias}", operand=2)
-    unify_axis(channels, bias.axes[0], facts, what=f"the bias of {what}", operands=(1, 2), at=(at, 0))
+    title = f"the bias of {what} needs {channels.size} numbers, found {bias.sizes[0]}"
+    _meet((2, 0, bias.axes[0]), (1, at, channels), facts, what=f"the bias of {what}", title=title)
+
+
+def _meet(found: tuple[int, int, Axis], wanted: tuple[int, int, Axis], facts: Facts, *, what: str, title: str) -> None:
+    """(operand, place, axis) twice. Raises: ShapeError: E0204, `title`: the sizes differ; E0207; E0208."""
+    try:
+        unify_axis(found[2], wanted[2], facts, what=what, operands=(found[0], wanted[0]), at=(found[1], wanted[1]))
+    except ShapeError as error:
+        if error.code != "E0202":
+            raise
+        raise ShapeError("E0204", title, operand=found[0], axes=(found[:2], wanted[:2])) from None
 
 
 def _check_mode(mode: str, x: TensorType, padding: tuple[int, ...], facts: Facts) -> None:
-    """Raises: ShapeError: E0204: `reflect` needs an axis larger than its padding, `circular` one as large."""
+    """Raises: ShapeError: E0209: `reflect` needs an axis larger than its padding, `circular` one as large."""
     if mode == "zeros":
         return
     for index, size in enumerate(x.sizes[2:]):
@@ -211,7 +214,7 @@ def _check_mode(mode: str, x: TensorType, padding: tuple[int, ...], facts: Facts
         least = {"reflect": most + 1, "circular": most, "replicate": 1}[mode]
         if most and facts.prove("<", size, least):
             raise ShapeError(
-                "E0204",
+                "E0209",
                 f"`{mode}` padding of {most} needs an axis of at least {least}, found {size}",
                 operand=0,
                 axes=((0, 2 + index),),

@@ -16,7 +16,7 @@ class LayerNorm(Op):
     the result is 0, in a backend within the rounding of `x` over sqrt(eps).
 
     Shapes: x (..., *axes), weight (*axes), bias (*axes) -> like x.
-    Raises: ShapeError: E0204: sizes of weight or bias; E0205: ranks; E0209: attributes.
+    Raises: ShapeError: E0204: sizes of weight or bias; E0205: ranks; E0219: attributes.
     Source: torch.nn.functional.layer_norm; ONNX LayerNormalization, opset 17.
     """
 
@@ -30,7 +30,7 @@ class LayerNorm(Op):
         x = _float_operand(types, what="`layer_norm`")
         _check_eps(self.eps, what="`layer_norm`")
         if not 1 <= self.axes_count:
-            raise ShapeError("E0209", f"`axes_count` of `layer_norm` is at least 1, found {self.axes_count}")
+            raise ShapeError("E0219", f"`axes_count` of `layer_norm` is at least 1, found {self.axes_count}")
         if x.rank < self.axes_count:
             raise ShapeError("E0205", f"`layer_norm` over {self.axes_count} axes needs as many, found {x}", operand=0)
         start = x.rank - self.axes_count
@@ -42,7 +42,7 @@ class RmsNorm(Op):
     """x / sqrt(mean of x² + eps) over the last axis, times `weight`.
 
     Shapes: x (..., d), weight (d,) -> like x.
-    Raises: ShapeError: E0204: size of weight; E0205: ranks; E0209: eps.
+    Raises: ShapeError: E0204: size of weight; E0205: ranks; E0219: eps.
     Source: torch.nn.functional.rms_norm; ONNX RMSNormalization, opset 23.
     """
 
@@ -66,7 +66,7 @@ class GroupNorm(Op):
     `weight` and `bias` are one number a channel. The variance is the biased one.
 
     Shapes: x (N, C, ...), weight (C,), bias (C,) -> like x; `groups` divides C.
-    Raises: ShapeError: E0204: sizes of weight or bias, channels; E0205: ranks; E0208: divisibility; E0209: attributes.
+    Raises: ShapeError: E0204: sizes of weight or bias, channels; E0205: ranks; E0208: divisibility; E0219: attributes.
     Source: torch.nn.functional.group_norm; ONNX InstanceNormalization, opset 6.
     """
 
@@ -80,7 +80,7 @@ class GroupNorm(Op):
         x = _float_operand(types, what="`group_norm`")
         _check_eps(self.eps, what="`group_norm`")
         if self.groups < 1:
-            raise ShapeError("E0209", f"`groups` of `group_norm` is at least 1, found {self.groups}")
+            raise ShapeError("E0219", f"`groups` of `group_norm` is at least 1, found {self.groups}")
         _check_channel_rank(x, what="`group_norm`")
         channels = x.sizes[1]
         divides = facts.prove_eq(channels % self.groups, 0)
@@ -109,7 +109,7 @@ class BatchNorm(Op):
     Gradients flow to all five operands, so that the same op serves training with the batch's own `moments`.
 
     Shapes: x (N, C, ...), mean (C,), var (C,), weight (C,), bias (C,) -> like x.
-    Raises: ShapeError: E0204: sizes of the others; E0205: ranks; E0209: eps.
+    Raises: ShapeError: E0204: sizes of the others; E0205: ranks; E0219: eps.
     Source: torch.nn.functional.batch_norm with training=False; ONNX BatchNormalization, opset 15.
     """
 
@@ -129,7 +129,7 @@ class BatchNorm(Op):
 class Moments(Op):
     """The mean and the biased variance over `axes`, which are gone from the results; NaN over no elements.
 
-    Raises: ShapeError: E0206, E0209: axes.
+    Raises: ShapeError: E0206, E0219: axes.
     Source: torch.var_mean with correction=0; ONNX ReduceMean, opset 18.
     """
 
@@ -141,9 +141,9 @@ class Moments(Op):
         x = _float_operand(types, what="`moments`")
         axes = self.normalised(types).axes
         if not axes:
-            raise ShapeError("E0209", "`moments` needs at least one axis")
+            raise ShapeError("E0219", "`moments` needs at least one axis")
         if len(set(axes)) < len(axes):
-            raise ShapeError("E0209", "`moments` names an axis twice")
+            raise ShapeError("E0219", "`moments` names an axis twice")
         result = x.with_axes([axis for index, axis in enumerate(x.axes) if index not in axes])
         return result, result
 
@@ -157,7 +157,7 @@ def _float_operand(types: tuple[TensorType, ...], *, what: str) -> TensorType:
 
 def _check_eps(eps: float, *, what: str) -> None:
     if not 0.0 <= eps < float("inf"):
-        raise ShapeError("E0209", f"`eps` of {what} is 0 or a positive number, found {eps}")
+        raise ShapeError("E0219", f"`eps` of {what} is 0 or a positive number, found {eps}")
 
 
 def _check_channel_rank(x: TensorType, *, what: str) -> None:

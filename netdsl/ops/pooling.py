@@ -20,7 +20,7 @@ class MaxPool(Op):
 
     Shapes: x (N, C, *spatial) -> (N, C, *out) where
             out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1, rounded up with `ceil`.
-    Raises: ShapeError: E0204: a window larger than its padded axis; E0205: rank; E0209: attributes.
+    Raises: ShapeError: E0209: a window larger than its padded axis; E0205: rank; E0219: attributes.
     Source: torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; ONNX MaxPool, opset 12.
     """
 
@@ -60,7 +60,7 @@ class AvgPool(Op):
 
     Shapes: x (N, C, *spatial) -> (N, C, *out) where out = (size + before + after - kernel) // stride + 1, rounded up
             with `ceil`.
-    Raises: ShapeError: E0204: a window larger than its padded axis; E0205: rank; E0209: attributes.
+    Raises: ShapeError: E0209: a window larger than its padded axis; E0205: rank; E0219: attributes.
     Source: torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; ONNX AveragePool, opset 11.
     """
 
@@ -97,7 +97,7 @@ class AdaptiveAvgPool(Op):
     Window `i` of `n` spans the places from `i * size // n` up to, not including, `-(-(i + 1) * size // n)`.
 
     Shapes: x (N, C, *spatial) -> (N, C, *output).
-    Raises: ShapeError: E0204: an axis of size 0; E0205: rank; E0209: an output below 1.
+    Raises: ShapeError: E0209: an axis of size 0; E0205: rank; E0219: an output below 1.
     Source: torch.nn.functional.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d;
             ONNX ReduceMean, opset 18.
     """
@@ -114,7 +114,7 @@ class AdaptiveAvgPool(Op):
         require_kind(x, ("float",), what=what)
         for index, size in enumerate(x.sizes[2:]):
             if size == 0:
-                raise ShapeError("E0204", f"{what} needs elements, found an axis of size 0", axes=((0, 2 + index),))
+                raise ShapeError("E0209", f"{what} needs elements, found an axis of size 0", axes=((0, 2 + index),))
         axes = [
             axis if axis.size == size else Axis(None, Dim.of(size))
             for axis, size in zip(x.axes[2:], self.output, strict=True)
@@ -125,13 +125,13 @@ class AdaptiveAvgPool(Op):
 def _half_padding(
     padding: tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...], *, what: str
 ) -> tuple[int, ...]:
-    """Raises: ShapeError: E0209: more than half a window, so that some window might hold nothing."""
+    """Raises: ShapeError: E0219: more than half a window, so that some window might hold nothing."""
     filled = per_side(padding, len(kernel), what=what)
     for index, extent in enumerate(extents(kernel, dilation)):
         most = max(filled[2 * index : 2 * index + 2])
         if 2 * most > extent.value:
             raise ShapeError(
-                "E0209", f"`padding` of {what} is at most half of the {extent} that a window spans, found {most}"
+                "E0219", f"`padding` of {what} is at most half of the {extent} that a window spans, found {most}"
             )
     return filled
 

@@ -11,7 +11,7 @@ MOST_SPATIAL_AXES = 3
 def per_axis(values: tuple[int, ...], count: int, *, what: str, attribute: str, least: int) -> tuple[int, ...]:
     """One number for each spatial axis; a single one stands for all.
 
-    Raises: ShapeError: E0209: another count, or a number below `least`.
+    Raises: ShapeError: E0219: another count, or a number below `least`.
     """
     return _filled(values, count, f" or {count}" if count > 1 else "", what=what, attribute=attribute, least=least)
 
@@ -19,7 +19,7 @@ def per_axis(values: tuple[int, ...], count: int, *, what: str, attribute: str, 
 def per_side(values: tuple[int, ...], count: int, *, what: str, attribute: str = "padding") -> tuple[int, ...]:
     """(before, after) of each spatial axis in turn; a single number stands for all.
 
-    Raises: ShapeError: E0209: another count, or a number below 0.
+    Raises: ShapeError: E0219: another count, or a number below 0.
     """
     wanted = f" or {2 * count} (before and after each axis)"
     return _filled(values, 2 * count, wanted, what=what, attribute=attribute, least=0)
@@ -29,20 +29,20 @@ def _filled(
     values: tuple[int, ...], count: int, wanted: str, *, what: str, attribute: str, least: int
 ) -> tuple[int, ...]:
     if len(values) not in (1, count):
-        raise ShapeError("E0209", f"`{attribute}` of {what} takes 1 number{wanted}, found {len(values)}")
+        raise ShapeError("E0219", f"`{attribute}` of {what} takes 1 number{wanted}, found {len(values)}")
     for value in values:
         if value < least:
-            raise ShapeError("E0209", f"`{attribute}` of {what} is at least {least}, found {value}")
+            raise ShapeError("E0219", f"`{attribute}` of {what} is at least {least}, found {value}")
     return values if len(values) == count else values * count
 
 
 def spatial_count(x: TensorType, count: int, *, what: str) -> int:
     """The number of spatial axes, which is `count`.
 
-    Raises: ShapeError: E0205: `x` has not two axes more; E0209: not 1 to 3.
+    Raises: ShapeError: E0205: `x` has not two axes more; E0219: not 1 to 3.
     """
     if not 1 <= count <= MOST_SPATIAL_AXES:
-        raise ShapeError("E0209", f"{what} has 1 to {MOST_SPATIAL_AXES} spatial axes, found {count}")
+        raise ShapeError("E0219", f"{what} has 1 to {MOST_SPATIAL_AXES} spatial axes, found {count}")
     if x.rank != count + 2:
         raise ShapeError(
             "E0205",
@@ -93,14 +93,14 @@ def overhang(
 
 
 def check_reach(x: TensorType, reach: Sequence[Dim], padding: Sequence[int], facts: Facts, *, what: str) -> None:
-    """Raises: ShapeError: E0204: a window is certainly larger than the padded axis."""
+    """Raises: ShapeError: E0209: a window is certainly larger than the padded axis."""
     for index, extent in enumerate(reach):
         size = x.sizes[2 + index]
         padded = size + padding[2 * index] + padding[2 * index + 1]
         if facts.prove("<", padded, extent):
             added = "" if padded == size else f" ({padded} with its padding)"
             raise ShapeError(
-                "E0204",
+                "E0209",
                 f"a window of {what} spans {extent}, more than the axis of size {size}{added}",
                 operand=0,
                 axes=((0, 2 + index),),

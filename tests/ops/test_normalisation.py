@@ -126,11 +126,11 @@ def test_result_axes_take_the_name_that_exists() -> None:
         ("E0207", LayerNorm(), [(2, "D"), ("E",)], "two different axes: `D` and `E`"),
         ("E0208", GroupNorm(2), [(2, Dim.of("C"))], "nothing says so of C"),
         ("E0208", LayerNorm(), [(2, Dim.of("D")), (4,)], "nothing says that D equals 4"),
-        ("E0209", LayerNorm(0), [(2, 3)], "`axes_count` of `layer_norm` is at least 1, found 0"),
-        ("E0209", LayerNorm(eps=-1.0), [(2, 3)], "`eps` of `layer_norm` is 0 or a positive number, found -1.0"),
-        ("E0209", GroupNorm(0), [(2, 3)], "`groups` of `group_norm` is at least 1, found 0"),
-        ("E0209", Moments(()), [(2, 3)], "`moments` needs at least one axis"),
-        ("E0209", Moments((0, -2)), [(2, 3)], "`moments` names an axis twice"),
+        ("E0219", LayerNorm(0), [(2, 3)], "`axes_count` of `layer_norm` is at least 1, found 0"),
+        ("E0219", LayerNorm(eps=-1.0), [(2, 3)], "`eps` of `layer_norm` is 0 or a positive number, found -1.0"),
+        ("E0219", GroupNorm(0), [(2, 3)], "`groups` of `group_norm` is at least 1, found 0"),
+        ("E0219", Moments(()), [(2, 3)], "`moments` needs at least one axis"),
+        ("E0219", Moments((0, -2)), [(2, 3)], "`moments` names an axis twice"),
     ],
 )
 def test_normalisation_refuses(code: str, op: Op, shapes: list[Shape], text: str) -> None:

@@ -120,16 +120,16 @@ def test_result_axes_carry_the_right_names() -> None:
 @pytest.mark.parametrize(
     ("code", "op", "shape", "text"),
     [
-        ("E0204", MaxPool((4,)), (1, 1, 3), "a window of `max_pool` spans 4, more than the axis of size 3"),
-        ("E0204", AvgPool((4,), padding=(0, 2)), (1, 1, 1), "the axis of size 1 (3 with its padding)"),
-        ("E0204", AdaptiveAvgPool((4,)), (1, 1, 0), "needs elements, found an axis of size 0"),
+        ("E0209", MaxPool((4,)), (1, 1, 3), "a window of `max_pool` spans 4, more than the axis of size 3"),
+        ("E0209", AvgPool((4,), padding=(0, 2)), (1, 1, 1), "the axis of size 1 (3 with its padding)"),
+        ("E0209", AdaptiveAvgPool((4,)), (1, 1, 0), "needs elements, found an axis of size 0"),
         ("E0205", MaxPool((2, 2)), (1, 1, 3), "`max_pool` needs 4 axes (batch, channels, 2 spatial), found 3"),
         ("E0205", AdaptiveAvgPool((2, 2)), (1, 1, 3), "`adaptive_avg_pool` needs 4 axes"),
-        ("E0209", MaxPool(()), (1, 1), "`max_pool` has 1 to 3 spatial axes, found 0"),
-        ("E0209", MaxPool((3,), padding=(2,)), (1, 1, 5), "is at most half of the 3 that a window spans, found 2"),
-        ("E0209", MaxPool((0,)), (1, 1, 5), "`kernel` of `max_pool` is at least 1, found 0"),
-        ("E0209", AvgPool((2,), (0,)), (1, 1, 5), "`stride` of `avg_pool` is at least 1, found 0"),
-        ("E0209", AdaptiveAvgPool((0,)), (1, 1, 5), "`output` of `adaptive_avg_pool` is at least 1, found 0"),
+        ("E0219", MaxPool(()), (1, 1), "`max_pool` has 1 to 3 spatial axes, found 0"),
+        ("E0219", MaxPool((3,), padding=(2,)), (1, 1, 5), "is at most half of the 3 that a window spans, found 2"),
+        ("E0219", MaxPool((0,)), (1, 1, 5), "`kernel` of `max_pool` is at least 1, found 0"),
+        ("E0219", AvgPool((2,), (0,)), (1, 1, 5), "`stride` of `avg_pool` is at least 1, found 0"),
+        ("E0219", AdaptiveAvgPool((0,)), (1, 1, 5), "`output` of `adaptive_avg_pool` is at least 1, found 0"),
     ],
 )
 def test_pooling_refuses(code: str, op: Pool, shape: tuple[int, ...], text: str) -> None:
