@@ -26,9 +26,8 @@ _WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 def mean_or_zero(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     """The mean, 0 over no elements, without a branch on sizes."""
-    count = torch.sym_max(math.prod(x.shape[axis] for axis in axes), 1)
     total = x.sum(axes, keepdim=keep, dtype=_WIDE.get(x.dtype, x.dtype))
-    return (total / count).to(x.dtype)
+    return (total / torch.sym_max(_count(x, axes), 1)).to(x.dtype)
 
 
 def variance(x: torch.Tensor, axes: tuple[int, ...], keep: bool, correction: int) -> torch.Tensor:
@@ -37,13 +36,13 @@ def variance(x: torch.Tensor, axes: tuple[int, ...], keep: bool, correction: int
     biased = mean_or_zero(distance * distance, axes, keep)
     if correction == 0:
         return biased
-    count = math.prod(x.shape[axis] for axis in axes)
+    count = _count(x, axes)
     return biased * (count / torch.sym_max(count - correction, 1))
 
 
 def largest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     """The maximum, -inf or the least integer over no elements."""
-    if math.prod(x.shape[axis] for axis in axes) == 0:
+    if _count(x, axes) == 0:
         lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
         return torch.full_like(x.sum(axes, keepdim=keep, dtype=x.dtype), lowest)
     return x.amax(axes, keepdim=keep)
@@ -51,10 +50,17 @@ def largest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
 
 def smallest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     """The minimum, inf or the largest integer over no elements."""
-    if math.prod(x.shape[axis] for axis in axes) == 0:
+    if _count(x, axes) == 0:
         highest = math.inf if x.is_floating_point() else torch.iinfo(x.dtype).max
         return torch.full_like(x.sum(axes, keepdim=keep, dtype=x.dtype), highest)
     return x.amin(axes, keepdim=keep)
+
+
+def _count(x: torch.Tensor, axes: tuple[int, ...]) -> int:
+    count = 1
+    for axis in axes:  # torch.compile traces no math.prod of a generator
+        count *= x.shape[axis]
+    return count
 
 
 def _reduced(lower: Callable[[Emitter, Node, Proxy, tuple[int, ...], bool], Proxy]) -> Lower:

@@ -68,7 +68,7 @@ class Reshape(Op):
         return (*self.shape[: open_at[0]], found, *self.shape[open_at[0] + 1 :])
 
     def _uncommon(self, x: TensorType) -> tuple[Dim, Dim]:
-        """Products of the old and of the new sizes, without those that both have: a 0 among them would hide a difference."""
+        """Products of the old and the new sizes without those that both have: a 0 in them would hide a difference."""
         left, total, wanted = list(x.sizes), Dim.of(1), Dim.of(1)
         for size in self.shape:
             if size in left and size != 0:
