@@ -1,4 +1,4 @@
-"""Attention at opset 23: one operator where it is the same function, also on empty tensors; declined where it is not."""
+"""Attention at opset 23: one operator where it is the same function, empty tensors included, else none."""
 
 from dataclasses import replace
 from pathlib import Path

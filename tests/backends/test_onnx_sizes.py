@@ -56,7 +56,7 @@ def plain(*symbols: str) -> dict[str, TensorType]:
         ("N * M", ["Shape", "Shape", "Mul"]),
         ("N // 2", ["Shape", "Div"]),
         ("N % 2", ["Shape", "Mod"]),
-        ("(N - M) // 2", ["Shape", "Shape", "Sub", "Mod", "Sub", "Div"]),
+        ("(N - 5) // (M + 1)", ["Shape", "Shape", "Add", "Sub", "Mod", "Sub", "Div"]),
         ("min(N, M)", ["Shape", "Shape", "Min"]),
         ("max(N, M, 3)", ["Shape", "Shape", "Max"]),
         ("N // M", ["Shape", "Shape", "Max", "Div"]),
