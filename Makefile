@@ -8,9 +8,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
 
 .PHONY: demo test test-long test-gpu lint bench clean venv bench-venv
 
-demo: venv  ## compile an example and show what comes out
-	$(BIN)/netdsl check specs/vit_tiny.net
-	$(BIN)/netdsl build specs/vit_tiny.net --out build/demo
+demo: venv  ## compile, train, export and compare a network on handwritten digits
+	$(BIN)/python benchmarks/demo.py
 
 test: venv  ## lint, then every test that is neither long nor needs a GPU
 	$(BIN)/ruff check .
