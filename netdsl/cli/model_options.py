@@ -18,6 +18,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 #: Deeper calls than this end in Python's own limit.
 _DEEPEST = 200
 
+SEED = click.IntRange(0, 2**63 - 1)
+
 _OPTIONS = (
     click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A static parameter; may be repeated."),
     click.option("--max-nodes", type=click.IntRange(1), help="Nodes that a network may expand to."),

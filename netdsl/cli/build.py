@@ -1,0 +1,148 @@
+"""`netdsl build`: a network as an ONNX file, and its weights as a safetensors file."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdsl.cli.command import command as make
+from netdsl.cli.command import failed
+from netdsl.cli.model_options import SEED, limits, model_options, one_network, read_settings
+from netdsl.cli.terminal import OK, Terminal, size_text, table
+
+if TYPE_CHECKING:
+    from netdsl.api import Network, Report
+
+OPSETS = (18, 23)
+
+
+@make("build")
+@click.argument("file", metavar="FILE")
+@click.option("-n", "--network", "name", help="The network to build, where the file has several.")
+@click.option("-o", "--output", metavar="OUT.onnx", help="The ONNX file to write.")
+@model_options
+@click.option("--seed", type=SEED, default=0, help="Of the initial weights.  [default: 0]")
+@click.option("--weights", metavar="W.safetensors", help="Weights to use instead of initial ones.")
+@click.option("--rename", metavar="MAP.toml", help="How the tensors of `--weights` are called here.")
+@click.option("--save-weights", metavar="W.safetensors", help="Write the weights, too.")
+@click.option("--opset", type=click.IntRange(*OPSETS), default=21, help="Of ONNX, 18 to 23.  [default: 21]")
+@click.option("--no-validate", is_flag=True, help="Trust the passes: do not run both sides of each on samples.")
+def command(
+    terminal: Terminal,
+    file: str,
+    name: str | None,
+    output: str | None,
+    settings: tuple[str, ...],
+    seed: int,
+    weights: str | None,
+    rename: str | None,
+    save_weights: str | None,
+    opset: int,
+    no_validate: bool,
+    **max_: int | None,
+) -> int:
+    """Write a network of FILE as an ONNX file. The same file, seed and options give the same bytes."""
+    from netdsl.cli.files import open_session
+
+    if output is None and save_weights is None:
+        raise failed("name what to write: `-o OUT.onnx`, or `--save-weights W.safetensors`")
+    if rename is not None and weights is None:
+        raise failed("`--rename` needs `--weights`")
+    _keep_apart([file, weights, rename], [output, save_weights])
+    network = one_network(open_session(file, limits(max_)), name, read_settings(settings))
+    values = _weights(network, weights, rename, seed)
+    if save_weights is not None:
+        size_bytes = _save(save_weights, values, network)
+        terminal.fields["weights"] = {"path": save_weights, "size_bytes": size_bytes}
+    if output is not None:
+        from pathlib import Path
+
+        report = network.onnx(Path(output), weights=values, opset=opset, validate=not no_validate)
+        terminal.fields |= _document(network, report, opset)
+        for line in _pass_table(report):
+            terminal.print(line)
+        terminal.print(f"{output}: {size_text(report.size_bytes)}, {report.nodes} nodes, opset {opset}")
+    if save_weights is not None:
+        terminal.print(f"{save_weights}: {size_text(size_bytes)}, {len(values)} tensors")
+    return OK
+
+
+def _keep_apart(inputs: list[str | None], outputs: list[str | None]) -> None:
+    """Raises: UsageError: an output would replace an input or the other output."""
+    named = [path for path in inputs if path is not None]
+    for output in outputs:
+        if output is None:
+            continue
+        if any(_is_same(output, other) for other in named):
+            raise failed(f"`{output}` would be replaced: name another file for the output")
+        named.append(output)
+
+
+def _is_same(a: str, b: str) -> bool:
+    return os.path.realpath(a) == os.path.realpath(b) or (
+        os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)
+    )
+
+
+def _weights(network: "Network", weights: str | None, rename: str | None, seed: int) -> dict[str, Any]:
+    from pathlib import Path
+
+    if weights is None:
+        return network.weights(seed=seed)
+    from netdsl.weights import read_safetensors
+
+    tensors = read_safetensors(Path(weights))
+    if rename is not None:
+        from netdsl.rename import read_map
+
+        tensors = read_map(Path(rename)).load(tensors)
+    return network.weights(tensors, seed=seed)
+
+
+def _save(path: str, values: dict[str, Any], network: "Network") -> int:
+    from pathlib import Path
+
+    from netdsl.weights import write_safetensors
+
+    kinds = {param.path: param.kind for param in network.graph.params}
+    write_safetensors(Path(path), {name: value for name, value in values.items() if kinds[name] != "const"})
+    return os.stat(path).st_size
+
+
+def _document(network: "Network", report: "Report", opset: int) -> dict[str, Any]:
+    return {
+        "network": network.name,
+        "path": str(report.path),
+        "size_bytes": report.size_bytes,
+        "nodes": report.nodes,
+        "opset": opset,
+        "passes": [
+            {
+                "name": row.name,
+                "guarantee": row.guarantee,
+                "fired": row.fired,
+                "nodes_before": row.nodes_before,
+                "nodes_after": row.nodes_after,
+                "seconds": row.seconds,
+                "largest_error": row.largest_error,
+            }
+            for row in report.rows
+        ],
+    }
+
+
+def _pass_table(report: "Report") -> list[str]:
+    rows = [
+        (
+            row.name,
+            row.guarantee,
+            str(row.fired),
+            f"{row.nodes_before} → {row.nodes_after}",
+            f"{1000 * row.seconds:.1f} ms",
+            "not validated" if row.largest_error is None else f"{row.largest_error:.1e}",
+        )
+        for row in report.rows
+    ]
+    return (
+        table(("pass", "guarantee", "fired", "nodes", "time", "largest error"), rows, right=(2, 3, 4)) if rows else []
+    )
