@@ -32,7 +32,7 @@ class Sizes:
         self._vectors: dict[Dim, str] = {}
         self._scalars: dict[Dim, str] = {}
         self._shapes: dict[tuple[Dim, ...], str] = {}
-        self._solving: set[Dim] = set()
+        self._solved: dict[str, tuple[Dim, Dim, Dim]] | None = None
 
     def add_input(self, name: str, t: TensorType) -> None:
         self._inputs.append((name, t.sizes))
@@ -152,50 +152,19 @@ class Sizes:
         return self._binary("Div", number, divisor)
 
     def _solve(self, symbol: Atom) -> str:
-        """The symbol from an input axis whose size is linear in it."""
-        target = monomial_dim((symbol,))
-        if target not in self._solving:
-            self._solving.add(target)
-            for _, sizes in self._inputs:
-                for size in sizes:
-                    slope, offset = _linear(size, symbol)
-                    if slope == 0 or not self._is_readable(slope) or not self._is_readable(offset):
-                        continue
-                    solved = self._divide_exactly(size, offset, slope)
-                    self._solving.discard(target)
-                    return solved
-            self._solving.discard(target)
-        raise NetError(
-            Diagnostic(
-                "E0712",
-                f"the size `{symbol}` cannot be read from the inputs",
-                notes=("no input has an axis of this size, or of a multiple of it plus known sizes",),
-                help=f"give an input an axis of size `{symbol}`",
+        """A symbol that is no axis by itself: from an axis or a fact that is linear in it."""
+        found = self._solutions().get(symbol)
+        if found is None:
+            raise NetError(
+                Diagnostic(
+                    "E0712",
+                    f"the size `{symbol}` cannot be read from the inputs",
+                    notes=("no input has an axis of this size, or one that is linear in it",),
+                    help=f"give an input an axis of size `{symbol}`",
+                )
             )
-        )
-
-    def _is_readable(self, dim: Dim) -> bool:
-        """Whether every symbol of `dim` has an axis of its own, or can be solved without those being solved now."""
-        return all(self._is_symbol_readable(monomial_dim((Atom("symbol", name=name),))) for name in dim.symbols)
-
-    def _is_symbol_readable(self, symbol: Dim) -> bool:
-        if symbol in self._solving:
-            return False
-        if any(size == symbol for _, sizes in self._inputs for size in sizes):
-            return True
-        self._solving.add(symbol)
-        atom = next(symbol.atoms())
-        solvable = False
-        for _, sizes in self._inputs:
-            for size in sizes:
-                slope, offset = _linear(size, atom)
-                if slope != 0 and self._is_readable(slope) and self._is_readable(offset):
-                    solvable = True
-        self._solving.discard(symbol)
-        return solvable
-
-    def _divide_exactly(self, size: Dim, offset: Dim, slope: Dim) -> str:
-        number = self._vector(size)
+        total, slope, offset = found
+        number = self._vector(total)
         if offset != 0:
             negative = offset.is_const and offset.value < 0
             number = self._binary("Add" if negative else "Sub", number, self._vector(-offset if negative else offset))
@@ -206,6 +175,33 @@ class Sizes:
             divisor = self._binary("Max", divisor, self._vector(Dim.of(1)))
         return self._binary("Div", number, divisor)
 
+    def _solutions(self) -> dict[str, tuple[Dim, Dim, Dim]]:
+        """(total, slope, offset) of each symbol that an equation gives: total == slope * symbol + offset."""
+        if self._solved is not None:
+            return self._solved
+        sizes = [size for _, axes in self._inputs for size in axes]
+        known = {str(size) for size in sizes if str(size) in size.symbols}
+        pending = [(size, size) for size in sizes if not size.is_const]
+        pending += [
+            pair for op, left, right in self._facts.items if op == "==" for pair in ((left, right), (right, left))
+        ]
+        self._solved = {}
+        is_new = True
+        while is_new:
+            is_new = False
+            for total, expression in pending:
+                unknown = expression.symbols - known
+                is_axis = total is expression
+                if len(unknown) != 1 or not (is_axis or total.symbols <= known):
+                    continue
+                slope, offset = _linear(expression, next(iter(unknown)))
+                if slope == 0 or (slope.is_const and slope.value < 0):
+                    continue
+                self._solved[next(iter(unknown))] = total, slope, offset
+                known |= unknown
+                is_new = True
+        return self._solved
+
     def _is_positive(self, dim: Dim) -> bool:
         low, _ = self._facts.bounds(dim)
         return low is not None and low >= 1
@@ -214,20 +210,16 @@ class Sizes:
         return self._emitter.node(op_type, left, right)[0]
 
 
-def _linear(size: Dim, symbol: Atom) -> tuple[Dim, Dim]:
+def _linear(size: Dim, symbol: str) -> tuple[Dim, Dim]:
     """`(slope, offset)` with `size == slope * symbol + offset`; slope 0 if it is not linear in the symbol."""
     slope, offset = Dim.of(0), Dim.of(0)
     for monomial, factor in size.terms:
         others = tuple(atom for atom in monomial if atom != symbol)
-        if any(str(symbol) in _symbols_inside(atom) for atom in others) or len(monomial) - len(others) > 1:
+        rest = monomial_dim(others, factor)
+        if symbol in rest.symbols or len(monomial) - len(others) > 1:
             return Dim.of(0), Dim.of(0)
-        part = monomial_dim(others, factor)
         if len(others) < len(monomial):
-            slope = slope + part
+            slope = slope + rest
         else:
-            offset = offset + part
+            offset = offset + rest
     return slope, offset
-
-
-def _symbols_inside(atom: Atom) -> frozenset[str]:
-    return monomial_dim((atom,)).symbols

@@ -131,6 +131,12 @@ def test_symbol_is_solved_from_an_axis(axes: list[str], symbol: str) -> None:
         assert [env[symbol]] == value_of(model, inputs, env)
 
 
+def test_symbol_is_solved_from_a_fact() -> None:
+    inputs = plain("M")
+    facts = Facts.EMPTY.with_fact("==", 2 * Dim.of("N") + 1, Dim.of("M"))
+    assert [4] == value_of(model_of([Dim.of("N")], inputs, facts), inputs, {"M": 9})
+
+
 @pytest.mark.parametrize("axes", [["N // 2"], ["N * N"], ["N + M"], ["min(N, 4)"], ["8"]])
 def test_symbol_that_no_axis_shows_is_reported(axes: list[str]) -> None:
     inputs = {"x": tensor(F32, *map(parse_dim, axes))}
