@@ -210,13 +210,13 @@ class GraphEmitter:
         """Whether the whole instance is emitted as one call (now or before)."""
         if row in fused.done:
             return True
-        instance = self.network.graph.instances[row]
-        if not all(value in self.values for value in instance.inputs):
+        instance, captured = self.network.graph.instances[row], fused.captured(row)
+        if not all(value in self.values for value in (*instance.inputs, *captured)):
             fused.decline(row)
             return False
         self._place(instance.span)
-        lower = self.network.lowerings.fused[instance.block]
-        results = lower(self, instance, tuple(self.values[v] for v in instance.inputs))
+        inputs, weights = (tuple(self.values[v] for v in group) for group in (instance.inputs, captured))
+        results = self.network.lowerings.fused[instance.block](self, instance, inputs, weights)
         if results is None:
             fused.decline(row)
             return False

@@ -11,9 +11,9 @@ from netdsl.ir import Graph, Instance, Node, Value, walk
 if TYPE_CHECKING:
     from netdsl.backends.torch_fx.emitter import GraphEmitter
 
-#: (emitter, instance, boundary input proxies) -> boundary output proxies, or None, decided before anything is
-#: emitted, where the plain nodes must be used.
-LowerInstance = Callable[["GraphEmitter", Instance, tuple[Proxy, ...]], tuple[Proxy, ...] | None]
+#: (emitter, instance, boundary input proxies, proxies of what it reads besides, in order of first use: its parameters)
+#: -> boundary output proxies, or None, decided before anything is emitted, where the plain nodes must be used.
+LowerInstance = Callable[["GraphEmitter", Instance, tuple[Proxy, ...], tuple[Proxy, ...]], tuple[Proxy, ...] | None]
 
 
 class FusedRows:
@@ -27,6 +27,8 @@ class FusedRows:
         self._fused = fused
         self._declined: set[int] = set()
         self._owners: dict[int, int | None] = {}
+        self._nodes = nodes
+        self._captured: dict[int, tuple[set[Value], list[Value]]] = {}
         while leaking := self._leaking(nodes, results):
             for row in leaking:
                 self.decline(row)
@@ -45,6 +47,18 @@ class FusedRows:
         """Use the plain nodes of this row, or fused rows inside it."""
         self._declined.add(row)
         self._owners.clear()
+        self._captured.clear()
+
+    def captured(self, row: int) -> tuple[Value, ...]:
+        """What the row's nodes read that is neither a boundary input nor made by them, in order of first use."""
+        if not self._captured:
+            for node in self._nodes:
+                owner = self.owner(node)
+                if owner is not None:
+                    known, read = self._captured.setdefault(owner, (set(self._graph.instances[owner].inputs), []))
+                    read.extend(v for v in node.operands if v not in known)
+                    known.update(node.operands, node.results)
+        return tuple(dict.fromkeys(self._captured[row][1]))
 
     def _leaking(self, nodes: Sequence[Node], results: Sequence[Value]) -> set[int]:
         """Rows with a value that is read outside and is no output, or with an output that is made elsewhere."""
