@@ -67,7 +67,7 @@ def _pad(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     (x,) = operands
     t = node.operands[0].type
     first = t.rank - len(op.padding)
-    padded = [(at, before, after) for at, (before, after) in enumerate(op.padding, first) if (before, after) != (0, 0)]
+    padded = [(at, *pair) for at, pair in enumerate(op.padding, first) if any(amount != 0 for amount in pair)]
     if not padded:
         return operands
     if op.mode == "circular":

@@ -15,7 +15,7 @@ _COMBINE: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.ma
 def _take(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     op = node.op
     assert isinstance(op, Take)
-    x, indices = operands
+    x, indices = operands[0], np.asarray(operands[1], np.int64)
     _require_inside(indices, x.shape[op.axis])
     if indices.size == 0:
         return (np.zeros(x.shape[: op.axis] + indices.shape + x.shape[op.axis + 1 :], x.dtype),)

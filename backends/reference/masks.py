@@ -1,5 +1,7 @@
 """Triangles and lengths."""
 
+from typing import Any
+
 import numpy as np
 
 from netdsl.backends.reference.context import Array, Compute, Env
@@ -36,7 +38,7 @@ def _lower(rows: int, cols: int, diagonal: int) -> Array:
 def _length_mask(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     op = node.op
     assert isinstance(op, LengthMask)
-    (length,) = operands
+    length: Any = operands[0]
     return (np.asarray(np.arange(env.dim(op.size)) < length[..., None]),)
 
 

@@ -1,6 +1,7 @@
 """Joins and cuts along axes."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdsl.backends.reference.context import Array, Compute, Env
 from netdsl.ir import Node
@@ -64,14 +65,14 @@ def _pad(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]
     return (x,)
 
 
-def _source(mode: str, before: int, after: int, size: int) -> Array:
+def _source(mode: str, before: int, after: int, size: int) -> NDArray[np.int64]:
     """Where each entry of a padded axis comes from."""
-    place = np.arange(-before, size + after)
+    place = np.arange(-before, size + after, dtype=np.int64)
     if mode == "replicate":
         return np.clip(place, 0, size - 1)
     if mode == "circular":
         return place % max(size, 1)
-    return (size - 1) - np.abs((size - 1) - np.abs(place))
+    return np.asarray((size - 1) - np.abs((size - 1) - np.abs(place)))
 
 
 PIECES: dict[type[Op], Compute] = {

@@ -37,12 +37,16 @@ def _mean(x: Array, axes: tuple[int, ...], keep: bool) -> Any:
     return np.sum(x, axis=axes, keepdims=keep) / max(_count(x, axes), 1)
 
 
-def _max(x: Array, axes: tuple[int, ...], keep: bool) -> Any:
+def _prod(x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    return np.prod(x, axis=axes, keepdims=keep, dtype=x.dtype)
+
+
+def _max(x: Any, axes: tuple[int, ...], keep: bool) -> Any:
     lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     return np.max(x, axis=axes, keepdims=keep, initial=lowest)
 
 
-def _min(x: Array, axes: tuple[int, ...], keep: bool) -> Any:
+def _min(x: Any, axes: tuple[int, ...], keep: bool) -> Any:
     highest = np.iinfo(x.dtype).max if x.dtype.kind in "iu" else np.inf
     return np.min(x, axis=axes, keepdims=keep, initial=highest)
 
@@ -67,7 +71,7 @@ def _count(x: Array, axes: tuple[int, ...]) -> int:
 TABLE: dict[type[Op], Compute] = {
     ReduceSum: _reduced(lambda x, axes, keep: np.sum(x, axis=axes, keepdims=keep, dtype=x.dtype)),
     ReduceMean: _reduced(_mean),
-    ReduceProd: _reduced(lambda x, axes, keep: np.prod(x, axis=axes, keepdims=keep, dtype=x.dtype)),
+    ReduceProd: _reduced(_prod),
     ReduceMax: _reduced(_max),
     ReduceMin: _reduced(_min),
     ReduceAny: _reduced(lambda x, axes, keep: np.any(x, axis=axes, keepdims=keep)),

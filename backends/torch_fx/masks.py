@@ -26,7 +26,7 @@ def _tri_mask(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     assert isinstance(op, TriMask)
     rows = e.call(torch.arange, e.dim(op.rows), device=e.device()).unsqueeze(-1)
     cols = e.call(torch.arange, e.dim(op.cols), device=e.device())
-    return (e.call(torch.le, cols, rows + op.diagonal if op.diagonal else rows),)
+    return (e.call(torch.le, cols, e.call(torch.add, rows, op.diagonal) if op.diagonal else rows),)
 
 
 def _length_mask(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

@@ -1,9 +1,12 @@
 """Joins and cuts along axes."""
 
+from operator import getitem
+
 import torch
 from torch.fx import Proxy
 
 from netdsl.backends.torch_fx.context import Emitter, Lower
+from netdsl.backends.torch_fx.reduction import sym_max
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import Concat, Pad, Pick, Slice, Split, Stack, Unstack
@@ -16,7 +19,7 @@ def padded_axis(x: torch.Tensor, axis: int, before: int, after: int, mode: str) 
     if mode == "replicate":
         source = place.clamp(0, size - 1)
     elif mode == "circular":
-        source = place.remainder(torch.sym_max(size, 1))
+        source = place.remainder(sym_max(size, 1))
     else:
         source = (size - 1) - ((size - 1) - place.abs()).abs()
     return x.index_select(axis, source)
@@ -40,14 +43,14 @@ def _split(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, 
     if len(op.sizes) < 2:
         return operands[: len(op.sizes)]
     parts = e.call(torch.split, operands[0], e.shape(op.sizes), op.axis)
-    return tuple(parts[index] for index in range(len(op.sizes)))
+    return tuple(e.call(getitem, parts, index) for index in range(len(op.sizes)))
 
 
 def _unstack(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
     op = node.op
     assert isinstance(op, Unstack)
     parts = operands[0].unbind(op.axis)
-    return tuple(parts[index] for index in range(len(node.results)))
+    return tuple(e.call(getitem, parts, index) for index in range(len(node.results)))
 
 
 def _slice(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
@@ -58,7 +61,7 @@ def _slice(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, 
     if op.stop == size and op.start == 0 and op.step == 1:
         return (x,)
     part = slice(e.dim(op.start), None if op.stop == size else e.dim(op.stop), op.step)
-    return (x[(slice(None),) * op.axis + (part,)],)
+    return (e.call(getitem, x, (slice(None),) * op.axis + (part,)),)
 
 
 def _pick(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

@@ -21,13 +21,15 @@ from netdsl.ops.reduction import (
     Variance,
 )
 
+#: The larger of two sizes, free ones too.
+sym_max: Callable[[int, int], int] = torch.sym_max
 _WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
 def mean_or_zero(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
     """The mean, 0 over no elements, without a branch on sizes."""
     total = x.sum(axes, keepdim=keep, dtype=_WIDE.get(x.dtype, x.dtype))
-    return (total / torch.sym_max(_count(x, axes), 1)).to(x.dtype)
+    return (total / sym_max(_count(x, axes), 1)).to(x.dtype)
 
 
 def variance(x: torch.Tensor, axes: tuple[int, ...], keep: bool, correction: int) -> torch.Tensor:
@@ -37,7 +39,7 @@ def variance(x: torch.Tensor, axes: tuple[int, ...], keep: bool, correction: int
     if correction == 0:
         return biased
     count = _count(x, axes)
-    return biased * (count / torch.sym_max(count - correction, 1))
+    return biased * (count / sym_max(count - correction, 1))
 
 
 def largest(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
@@ -112,7 +114,7 @@ def _variance(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     t = node.operands[0].type
     axes = op.axes_of(t)
     if not axes:
-        return (x - x,)
+        return (e.call(torch.sub, x, x),)
     if _has_elements(node, axes) and math.prod(t.axes[axis].size.value for axis in axes) > op.correction:
         return (x.var(axes, correction=op.correction, keepdim=op.keep),)
     return (e.call(variance, x, axes, op.keep, op.correction),)

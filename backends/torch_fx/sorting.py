@@ -1,5 +1,7 @@
 """Order: argmax, argmin, topk, sort."""
 
+from operator import getitem
+
 import torch
 from torch.fx import Proxy
 
@@ -22,14 +24,15 @@ def _topk(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, .
     # torch.topk breaks ties as it likes; a stable sort keeps the lowest index first.
     ordered = e.call(torch.sort, operands[0], dim=op.axis, descending=op.largest, stable=True)
     count = e.dim(op.k)
-    return ordered[0].narrow(op.axis, 0, count), ordered[1].narrow(op.axis, 0, count)
+    values, indices = (e.call(getitem, ordered, part) for part in (0, 1))
+    return values.narrow(op.axis, 0, count), indices.narrow(op.axis, 0, count)
 
 
 def _sort(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
     op = node.op
     assert isinstance(op, Sort)
     ordered = e.call(torch.sort, operands[0], dim=op.axis, descending=op.descending, stable=True)
-    return ordered[0], ordered[1]
+    return e.call(getitem, ordered, 0), e.call(getitem, ordered, 1)
 
 
 TABLE: dict[type[Op], Lower] = {ArgMax: _extremum, ArgMin: _extremum, TopK: _topk, Sort: _sort}
