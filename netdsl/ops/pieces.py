@@ -75,7 +75,7 @@ class Split(Op):
     """x cut along `axis` into parts of the given sizes, one result a part. The axis loses its name.
 
     Shapes: x (.., s1 + s2 + .., ..) -> (.., s1, ..), (.., s2, ..), ..
-    Raises: ShapeError: E0215: the sizes do not add up to the axis; E0208: nothing says that they do; E0206.
+    Raises: ShapeError: E0202: the sizes do not add up to the axis; E0208: nothing says that they do; E0206.
     Source: torch.split; ONNX Split, opset 18.
     """
 
@@ -93,7 +93,7 @@ class Split(Op):
             total = total + size
         sizes = " + ".join(map(str, self.sizes)) or "nothing"
         what = f"`split` takes an axis of size {axis.size} apart into {sizes}"
-        require(axis.size, "==", total, facts, what=what, code="E0215", axes=((0, self.axis),))
+        require(axis.size, "==", total, facts, what=what, code="E0202", axes=((0, self.axis),))
         parts = [axis] if len(self.sizes) == 1 else [Axis(None, size) for size in self.sizes]
         return tuple(_with_axis(x, self.axis, part) for part in parts)
 
