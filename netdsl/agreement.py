@@ -1,0 +1,312 @@
+"""Whether a network does what it claims, and the same in every backend: what `netdsl verify` measures."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl import syntax as s
+from netdsl.api import graph_flops
+from netdsl.check import statics
+from netdsl.check.network import CheckedNetwork, Session
+from netdsl.check.report import Mistake
+from netdsl.check.values import CheckValue
+from netdsl.claims import ClaimResult, check_claim
+from netdsl.diagnostics import Diagnostic, Label, NetError
+from netdsl.did_you_mean import suggest
+from netdsl.ir import Graph, Value
+from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes, storage_dtype
+from netdsl.source import Span
+from netdsl.tolerance import allowed_difference, largest_difference
+from netdsl.weights import random_weights
+
+Array = NDArray[np.generic]
+Outputs = Mapping[str, Array]
+Runner = Callable[[Mapping[str, Array]], Outputs]
+
+#: Package that a backend needs -> the extra that brings it.
+NEEDS = {"torch": ("torch", "torch"), "onnx": ("onnxruntime", "cpu")}
+
+#: Sizes tried after the smallest and 3; the largest that stays within the budget is taken.
+LARGER = (33, 16, 7, 4)
+FLOPS_BUDGET = 2 * 10**10
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One output of one backend beside the reference's, at some sizes."""
+
+    backend: str
+    sizes: Mapping[str, int]
+    output: str
+    difference: float
+    allowed: float
+
+    @property
+    def holds(self) -> bool:
+        return self.difference <= self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was measured of one network with one set of statics.
+
+    Args: statics: as a claim gives them, printed; "" for the network's own.
+    """
+
+    network: str
+    statics: str
+    claims: tuple[ClaimResult, ...]
+    agreements: tuple[Agreement, ...]
+
+
+def available_backends() -> dict[str, str]:
+    """Each backend beside the reference and why it cannot be used; "" where it can."""
+    return {
+        name: "" if find_spec(package) else f"{package} is not installed: `pip install 'netdsl[{extra}]'`"
+        for name, (package, extra) in NEEDS.items()
+    }
+
+
+def verify_session(
+    session: Session, names: list[str], values: Mapping[str, CheckValue], seed: int, backends: list[str]
+) -> Iterator[Verification]:
+    """Verify networks of a file one after the other: their claims, and their backends against the reference.
+
+    Args:
+        values: statics by name, for those networks that know them.
+        seed:   of the random weights and inputs.
+    Raises: NetError: a network or a claim that is wrong in itself, or that a backend refuses to build.
+    """
+    for name in names:
+        known = {p.name for p in session.networks[name].header.statics}
+        mine = {k: v for k, v in values.items() if k in known}
+        claims = [c for c in session.file.module.items if isinstance(c, s.Claim) and c.network == name]
+        own = _Subject.make(session, name, mine, seed, backends)
+        results = [r for c in claims if not c.args for r in own.claim(c)]
+        yield Verification(name, "", tuple(results), tuple(own.agreements()))
+        for claim in claims:
+            if claim.args:
+                given = mine | _claim_statics(session, claim)
+                subject = _Subject.make(session, name, given, seed, backends)
+                text = claim.span.source.text[claim.args[0].span.start : claim.args[-1].span.end]
+                yield Verification(name, text, tuple(subject.claim(claim)), ())
+
+
+def claims_of_nothing(session: Session) -> list[Diagnostic]:
+    """Claims about something that is no network of the file."""
+    found = []
+    for item in session.file.module.items:
+        if isinstance(item, s.Claim) and item.network not in session.networks:
+            near = suggest(item.network, list(session.networks))
+            found.append(
+                Diagnostic(
+                    "E0300",
+                    f"no network here is named `{item.network}`",
+                    Label(item.network_span),
+                    help=f"did you mean `{near}`?" if near else None,
+                )
+            )
+    return found
+
+
+def findings(session: Session, verification: Verification) -> Iterator[Diagnostic]:
+    """A diagnostic for each claim that fails and each backend that differs."""
+    header = session.networks[verification.network].header.name_span
+    for result in verification.claims:
+        if not result.holds:
+            yield Diagnostic(
+                "E0371",
+                f"the claim `{result.text}` does not hold: {result.measured}",
+                Label(result.claim.value.span, f"false on the {result.backend} backend"),
+                (Label(header, "the network that it is about"),),
+            )
+    for row in verification.agreements:
+        if not row.holds:
+            at = ", ".join(f"{k} = {v}" for k, v in row.sizes.items()) or "its only sizes"
+            yield Diagnostic(
+                "E0372",
+                f"`{row.output}` differs by {row.difference:.3g} between {row.backend} and the reference, "
+                f"and {row.allowed:.3g} is allowed",
+                Label(header),
+                notes=(f"found at {at}",),
+            )
+
+
+@dataclass(eq=False)
+class _Subject:
+    """One checked network under random, non-degenerate weights, and its runners."""
+
+    session: Session
+    network: CheckedNetwork
+    weights: dict[str, Array]
+    seed: int
+    backends: list[str]
+    _runners: dict[str, Runner] = field(default_factory=dict)
+
+    @staticmethod
+    def make(session: Session, name: str, values: Mapping[str, CheckValue], seed: int, backends: list[str]) -> "_Subject":
+        checked = session.network(name, values)
+        weights = {}
+        drawn = random_weights(checked.eval_graph.params, seed)
+        for param in checked.eval_graph.params:
+            dtype = storage_dtype(param.value.type.dtype.storage.name)
+            weights[param.path] = np.asarray(drawn[param.path]).astype(dtype)
+        return _Subject(session, checked, weights, seed, backends)
+
+    @property
+    def graph(self) -> Graph:
+        return self.network.eval_graph
+
+    def runner(self, backend: str) -> Runner:
+        if backend not in self._runners:
+            make = {"reference": reference_runner, "torch": torch_runner, "onnx": onnx_runner}[backend]
+            self._runners[backend] = make(self.graph, self.weights)
+        return self._runners[backend]
+
+    def claim(self, claim: s.Claim) -> Iterator[ClaimResult]:
+        """The claim on the reference; where it speaks of outputs, on every backend."""
+        is_run = False
+
+        def reference(inputs: Mapping[str, Array]) -> Outputs:
+            nonlocal is_run
+            is_run = True
+            return self.runner("reference")(inputs)
+
+        yield self._measure(claim, reference, "reference")
+        if is_run:
+            for backend in self.backends:
+                yield self._measure(claim, self.runner(backend), backend)
+
+    def _measure(self, claim: s.Claim, runner: Runner, backend: str) -> ClaimResult:
+        try:
+            return check_claim(claim, self.graph, runner, self._other(claim), flops=graph_flops, backend=backend)
+        except Mistake as mistake:
+            raise NetError(mistake.diagnostic) from None
+
+    def _other(self, claim: s.Claim) -> Callable[[str], Graph]:
+        def find(name: str) -> Graph:
+            if name not in self.session.networks:
+                near = suggest(name, list(self.session.networks))
+                raise NetError(
+                    Diagnostic(
+                        "E0300",
+                        f"no network here is named `{name}`",
+                        Label(claim.value.span),
+                        help=f"did you mean `{near}`?" if near else None,
+                    )
+                )
+            return self.session.network(name).eval_graph
+
+        return find
+
+    def agreements(self) -> Iterator[Agreement]:
+        """Every backend's outputs beside the reference's, at each of the chosen sizes."""
+        types = {name: value.type.dtype.storage.name for name, value in self.graph.outputs}
+        for sizes in chosen_sizes(self.graph, self.seed):
+            if not self.backends:
+                return
+            inputs = sample_inputs(self.graph, sizes, self.seed)
+            expected = self.runner("reference")(inputs)
+            for backend in self.backends:
+                found = self.runner(backend)(inputs)
+                for name, dtype in types.items():
+                    difference = largest_difference(expected[name], found[name])
+                    yield Agreement(backend, sizes, name, difference, allowed_difference(expected[name], dtype))
+
+
+def chosen_sizes(graph: Graph, seed: int) -> list[dict[str, int]]:
+    """The smallest sizes, 3 of everything, and the largest within the budget.
+
+    Raises: NetError: E0373: no sizes satisfy the facts.
+    """
+    try:
+        chosen = [smallest_sizes(graph)]
+    except ValueError as error:
+        raise NetError(Diagnostic("E0373", str(error))) from None
+    if not graph.free_dims:
+        return chosen
+    flops = graph_flops(graph)
+    three = sample_sizes(graph, 3, seed)
+    if three is not None and three not in chosen:
+        chosen.append(three)
+    for want in LARGER:
+        sizes = sample_sizes(graph, want, seed)
+        if sizes is not None and sizes not in chosen and flops.evaluate(sizes) <= FLOPS_BUDGET:
+            chosen.append(sizes)
+            break
+    return chosen
+
+
+def reference_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
+    """The float64 reference."""
+    from netdsl.backends.reference.execute import run
+
+    return lambda inputs: run(graph, inputs, weights).outputs
+
+
+def torch_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
+    """The torch module in evaluation mode."""
+    import torch
+
+    from netdsl.backends.torch_fx.dtypes import torch_dtype
+    from netdsl.backends.torch_fx.module import build_module
+
+    module = build_module(graph, weights).eval()
+
+    def tensor(array: Array, value: Value) -> torch.Tensor:
+        return torch.from_numpy(np.array(array)).to(torch_dtype(value.type.dtype))
+
+    def run(inputs: Mapping[str, Array]) -> Outputs:
+        with torch.no_grad():
+            results = module(*(tensor(inputs[name], value) for name, value in graph.inputs))
+        results = (results,) if isinstance(results, torch.Tensor) else results
+        arrays = (r.double() if r.is_floating_point() else r for r in results)
+        return {name: a.numpy() for (name, _), a in zip(graph.outputs, arrays, strict=True)}
+
+    return run
+
+
+def onnx_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
+    """ONNX Runtime on the CPU, after the passes that every export runs."""
+    import onnxruntime as ort
+
+    from netdsl.backends.onnx.model import build
+    from netdsl.backends.onnx.serialize import to_bytes
+    from netdsl.passes.pipeline import run_pipeline
+
+    result = run_pipeline(graph, weights, validate=False)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(to_bytes(build(result.graph, result.weights)), options, providers=["CPUExecutionProvider"])
+    names = [name for name, _ in graph.outputs]
+    return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _claim_statics(session: Session, claim: s.Claim) -> dict[str, CheckValue]:
+    """The statics in `claim Net[depth=2]: ..`. Raises: NetError."""
+    header = session.networks[claim.network].header
+    names = [p.name for p in header.statics]
+    body = statics.static_body(session.checker(training=False), session.file, {}, claim.span)
+    values: dict[str, CheckValue] = {}
+    for index, arg in enumerate(claim.args):
+        name = arg.name or (names[index] if index < len(names) else None)
+        if name is None or name not in names:
+            raise NetError(_no_static(header.name, name, names, arg.span))
+        try:
+            values[name] = body.evaluate(arg.value)
+        except Mistake as mistake:
+            raise NetError(mistake.diagnostic) from None
+    return values
+
+
+def _no_static(network: str, name: str | None, names: list[str], span: Span) -> Diagnostic:
+    if name is None:
+        return Diagnostic("E0330", f"`{network}` has {len(names)} statics, and more are given", Label(span))
+    near = suggest(name, names)
+    return Diagnostic(
+        "E0330", f"`{network}` has no static `{name}`", Label(span), help=f"did you mean `{near}`?" if near else None
+    )
+
