@@ -1,5 +1,6 @@
 """A graph and its weights become an ONNX model."""
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -54,7 +55,19 @@ def build(
         emitter.initializer(names[param.value], param.value.type.dtype.storage, array)
     lower_nodes(emitter, graph.nodes, names, [value for _, value in graph.outputs])
     finish(emitter, [(name, names[value]) for name, value in graph.outputs])
-    return assemble(emitter, {"netdsl.version": (here := version("netdsl")), **(metadata or {})}, here)
+    return assemble(emitter, {**_metadata(graph), **(metadata or {})}, version("netdsl"))
+
+
+def _metadata(graph: Graph) -> dict[str, str]:
+    """What a runtime needs to check at entry: facts about sizes, and the tables that indices point into."""
+    found = {"netdsl.version": version("netdsl")}
+    relations = [f"{left} {op} {right}" for op, left, right in graph.facts.items]
+    tables = {name: str(v.type.dtype.table.size) for name, v in graph.inputs if v.type.dtype.table is not None}
+    if relations:
+        found["netdsl.where"] = json.dumps(relations)
+    if tables:
+        found["netdsl.indices"] = json.dumps(tables)
+    return found
 
 
 def build_model(

@@ -194,7 +194,7 @@ class Sizes:
                 is_axis = total is expression
                 if len(unknown) != 1 or not (is_axis or total.symbols <= known):
                     continue
-                slope, offset = _linear(expression, next(iter(unknown)))
+                slope, offset = linear(expression, next(iter(unknown)))
                 if slope == 0 or (slope.is_const and slope.value < 0):
                     continue
                 self._solved[next(iter(unknown))] = total, slope, offset
@@ -210,7 +210,7 @@ class Sizes:
         return self._emitter.node(op_type, left, right)[0]
 
 
-def _linear(size: Dim, symbol: str) -> tuple[Dim, Dim]:
+def linear(size: Dim, symbol: str) -> tuple[Dim, Dim]:
     """`(slope, offset)` with `size == slope * symbol + offset`; slope 0 if it is not linear in the symbol."""
     slope, offset = Dim.of(0), Dim.of(0)
     for monomial, factor in size.terms:
