@@ -98,7 +98,9 @@ def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None
         if name is None:
             if not free:
                 raise mistake(
-                    "E0323", f"`{header.name}` takes {len(params)} statics, found more", arg.span,
+                    "E0323",
+                    f"`{header.name}` takes {len(params)} statics, found more",
+                    arg.span,
                     others=((header.name_span, "declared here"),),
                 )
             name = free.pop(0)
@@ -113,9 +115,13 @@ def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None
             known = [*params, *header_dims(header)]
             near = suggest(name, known)
             raise mistake(
-                "E0330", f"`{header.name}` has no static `{name}`", arg.span,
+                "E0330",
+                f"`{header.name}` has no static `{name}`",
+                arg.span,
                 others=((header.name_span, "declared here"),),
-                help=f"did you mean `{near}`?" if near else (f"its statics are {', '.join(params)}" if params else None),
+                help=f"did you mean `{near}`?"
+                if near
+                else (f"its statics are {', '.join(params)}" if params else None),
             )
         bound[name] = statics.convert(body, value, params[name].type, arg.span, f"`{name}`")
     return replace(target, statics=tuple(bound.items()))
@@ -185,8 +191,12 @@ def tap(body: "Body", label: s.Labelled, result: CheckValue) -> None:
 def take_label(body: "Body", label: s.Labelled) -> None:
     key = (body.path, label.name)
     if key in body.builder.used_names:
-        raise mistake("E0333", f"`{label.name}` already names something here", label.name_span,
-                      help="labels are unique within a block; inside `repeat`, label the loop")
+        raise mistake(
+            "E0333",
+            f"`{label.name}` already names something here",
+            label.name_span,
+            help="labels are unique within a block; inside `repeat`, label the loop",
+        )
     body.builder.used_names[key] = 1
 
 
@@ -222,13 +232,21 @@ def call_op(body: "Body", ref: OpRef, arguments: list[Argument], span: Span) -> 
         at = position if argument.name is None else by_name.get(argument.name, -1)
         if at < 0:
             near = suggest(argument.name or "", list(by_name))
-            raise mistake("E0330", f"`{ref.surface}` has no input `{argument.name}`", argument.span,
-                          help=f"did you mean `{near}`?" if near else None)
+            raise mistake(
+                "E0330",
+                f"`{ref.surface}` has no input `{argument.name}`",
+                argument.span,
+                help=f"did you mean `{near}`?" if near else None,
+            )
         slots[at] = argument
     ordered = [slots[k] for k in sorted(slots)]
     if sorted(slots) != list(range(len(slots))) or len(ordered) < least or (not variadic and len(ordered) > len(names)):
         wanted = f"at least {least}" if variadic else str(least) if least == len(names) else f"{least} to {len(names)}"
-        raise mistake("E0323", f"`{ref.surface}` takes {wanted} {'tensor' if wanted == '1' else 'tensors'}, found {len(ordered)}", span)
+        raise mistake(
+            "E0323",
+            f"`{ref.surface}` takes {wanted} {'tensor' if wanted == '1' else 'tensors'}, found {len(ordered)}",
+            span,
+        )
     branches = ordered[1:] if op_type is Select else ordered
     like = next((a.value.type.dtype for a in branches if isinstance(a.value, TensorValue)), None)
     tensors = [body.tensor(a.value, a.span, like=like, what=f"`{ref.surface}`") for a in ordered]
@@ -245,31 +263,49 @@ def make_op(body: "Body", ref: OpRef, span: Span) -> Op:
     Raises: Mistake E0323, E0324, E0330, E0334.
     """
     fields = dataclasses.fields(ref.op)
+    pairs = next((f for f in fields if f.metadata.get("pairs")), None)
+    plain = [f for f in fields if f is not pairs]
     values: dict[str, Any] = {}
     position = 0
     for name, value in ref.statics:
         if name is None:
-            if position >= len(fields):
-                raise mistake("E0323", f"`{ref.surface}` takes {len(fields)} statics, found more", ref.name_span or span)
-            f = fields[position]
+            if position >= len(plain):
+                raise mistake("E0323", f"`{ref.surface}` takes {len(plain)} statics, found more", ref.name_span or span)
+            f = plain[position]
             if f.metadata.get("variadic"):
                 values[f.name] = (*values.get(f.name, ()), value)
                 continue
             position += 1
             name = f.name
-        elif name not in (f.name for f in fields):
+        elif pairs is not None and name not in (f.name for f in fields):
+            if any(name == known for known, _ in values.get(pairs.name, ())):
+                raise mistake("E0331", f"`{name}` is given twice", ref.name_span or span)
+            values[pairs.name] = (*values.get(pairs.name, ()), (name, value))
+            continue
+        elif name not in (f.name for f in fields) or (pairs is not None and name == pairs.name):
             near = suggest(name, [f.name for f in fields])
-            raise mistake("E0330", f"`{ref.surface}` has no static `{name}`", ref.name_span or span,
-                          help=f"did you mean `{near}`?" if near else None)
+            raise mistake(
+                "E0330",
+                f"`{ref.surface}` has no static `{name}`",
+                ref.name_span or span,
+                help=f"did you mean `{near}`?" if near else None,
+            )
         elif name in values:
             raise mistake("E0331", f"`{name}` is given twice", ref.name_span or span)
         values[name] = value
     made: dict[str, Any] = {}
     for f in fields:
-        if f.name in values:
+        if f is pairs:
+            made[f.name] = tuple(
+                (key, body.dim(value, ref.name_span or span, what=f"`{key}` of `{ref.surface}`").dim)
+                for key, value in values.get(f.name, ())
+            )
+        elif f.name in values:
             made[f.name] = _attribute(body, ref, f.name, f.type, values[f.name], ref.name_span or span)
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise mistake("E0334", f"`{ref.surface}` needs `{f.name}`", span, help=f"write `{ref.surface}[{f.name}=..]`")
+            raise mistake(
+                "E0334", f"`{ref.surface}` needs `{f.name}`", span, help=f"write `{ref.surface}[{f.name}=..]`"
+            )
     return ref.op(**made)
 
 
@@ -287,7 +323,13 @@ def _attribute(body: "Body", ref: OpRef, name: str, wanted: Any, value: Any, spa
     if value is None and "None" in text:
         return None
     if "tuple" in text:
-        items = value.items if isinstance(value, (ListValue, TupleValue)) else value if isinstance(value, tuple) else (value,)
+        items = (
+            value.items
+            if isinstance(value, (ListValue, TupleValue))
+            else value
+            if isinstance(value, tuple)
+            else (value,)
+        )
         if "tuple[tuple" in text:
             return tuple(_attribute(body, ref, name, _Inner(text), v, span) for v in items)
         return tuple(_scalar_attribute(v, text, wrong, float_type) for v in items)
@@ -329,7 +371,9 @@ def _scalar_attribute(value: Any, text: str, wrong: Any, float_type: DType) -> A
         return value
     if "str" in text and isinstance(value, str):
         return value
-    kinds = [w for k, w in (("bool", "a bool"), ("float", "a number"), ("int", "an int"), ("str", "a string")) if k in text]
+    kinds = [
+        w for k, w in (("bool", "a bool"), ("float", "a number"), ("int", "an int"), ("str", "a string")) if k in text
+    ]
     raise wrong(kinds[0] if kinds else "another kind of static")
 
 
@@ -367,9 +411,16 @@ def instance_param(body: "Body", instance: InstanceRef, expr: s.Attribute) -> Ch
         return instance.params[expr.name]
     if not instance.is_bound:
         raise mistake(
-            "E0335", f"the sizes of `{instance.path}` are not known before its first call", expr.span,
-            others=((instance.span, "declared here"),), help="call it first, or give its dimensions in brackets",
+            "E0335",
+            f"the sizes of `{instance.path}` are not known before its first call",
+            expr.span,
+            others=((instance.span, "declared here"),),
+            help="call it first, or give its dimensions in brackets",
         )
     near = suggest(expr.name, list(instance.params))
-    raise mistake("E0328", f"`{instance.path}` has no parameter `{expr.name}`", expr.name_span,
-                  help=f"did you mean `{near}`?" if near else f"it has {', '.join(instance.params) or 'none'}")
+    raise mistake(
+        "E0328",
+        f"`{instance.path}` has no parameter `{expr.name}`",
+        expr.name_span,
+        help=f"did you mean `{near}`?" if near else f"it has {', '.join(instance.params) or 'none'}",
+    )

@@ -12,7 +12,8 @@ from netdsl.tensor_type import TensorType, normal_axis
 class Op:
     """A primitive with its attributes. The dataclass fields are the attributes, in surface order:
     `softmax[axis=-1](x)` makes `Softmax(axis=-1)`; a field with `metadata={"variadic": True}` takes all
-    remaining positional brackets (`broadcast[B, 1, D](x)`).
+    remaining positional brackets (`broadcast[B, 1, D](x)`), one with `metadata={"pairs": True}` all named ones that are
+    no field, as (name, size) pairs (`einsum["(h d) -> h d", h=3](x)`).
 
     Attribute values are int, float, bool, str, None, DType, Dim, or tuples of these. A `Dim` may be symbolic:
     its run-time value follows from the shapes of the network's inputs.

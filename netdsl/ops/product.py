@@ -1,6 +1,6 @@
 """Products of matrices and tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
@@ -17,7 +17,6 @@ from netdsl.tensor_type import (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Matmul(Op):
     """`a @ b`: the sum over the last axis of `a` and the last but one of `b`; leading axes broadcast.
 
@@ -29,6 +28,7 @@ class Matmul(Op):
     Source: numpy.matmul; torch.matmul; ONNX MatMul, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "matmul"
     operands: ClassVar[tuple[str, ...]] = ("a", "b")
 
@@ -87,7 +87,7 @@ class Einsum(Op):
     """
 
     pattern: str
-    sizes: tuple[tuple[str, Dim], ...] = ()
+    sizes: tuple[tuple[str, Dim], ...] = field(default=(), metadata={"pairs": True})
 
     name: ClassVar[str] = "einsum"
     operands: ClassVar[tuple[str, ...]] = ("xs*",)
