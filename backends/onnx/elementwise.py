@@ -1,7 +1,7 @@
 """Arithmetic on elements, select, clamp and cast."""
 
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.backends.onnx.element_types import through
+from netdsl.backends.onnx.element_types import apply, through
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.elementwise import (
@@ -43,7 +43,7 @@ def _floor_div(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, 
     (cut,) = e.node("Mod", a, b, fmod=1)
     (quotient,) = e.node("Div", e.node("Sub", a, cut)[0], b)
     (below,) = e.node("Sub", quotient, e.constant(1, dtype))
-    (floored,) = e.node("Round", e.node("Where", _signs_differ(e, cut, b), below, quotient)[0])
+    floored = apply(e, "Round", dtype, e.node("Where", _signs_differ(e, cut, b), below, quotient)[0])
     (by_zero,) = e.node("Equal", b, e.constant(0, dtype))
     return e.node("Where", by_zero, e.node("Div", a, b)[0], floored)
 

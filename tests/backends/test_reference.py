@@ -137,7 +137,8 @@ def chain(length: int, shape: TensorType) -> Graph:
     x = Value(shape)
     y = x
     for _ in range(length):
-        y = apply(nodes, Add(), y, x)
+        nodes.append(Node(Add(), (y, x), (Value(shape),)))
+        y = nodes[-1].result
     return graph({"x": x}, {"y": y}, nodes)
 
 
