@@ -1,5 +1,6 @@
 """Builds one `torch.fx.Graph` from nodes of the IR: values, sizes, constants, places."""
 
+import keyword
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,7 +106,8 @@ class GraphEmitter:
 
     def placeholder(self, name: str) -> fx.Proxy:
         """A graph argument. Its name is kept where Python and torch.fx allow it."""
-        proxy = self.tracer.create_proxy("placeholder", name or "value", (), {})
+        wanted = f"{name}_" if name == "self" or keyword.iskeyword(name) else name or "value"
+        proxy = self.tracer.create_proxy("placeholder", wanted, (), {}, name=wanted)
         proxy.node.target = proxy.node.name
         self._named.add(proxy.node)
         return proxy

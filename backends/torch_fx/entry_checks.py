@@ -34,7 +34,8 @@ class _Tests:
         derived: (slot, number, factor): slot = number // factor, by a fact.
         equal:   (input, axis, slot) of further axes of a bound size.
         computed: (input, axis, size) of axes whose size is an expression.
-        facts:   (operator, left, right, text).
+        facts:   (operator, left, right, text, slots of its symbols).
+        tables:  (input, size that its indices stay below).
     """
 
     symbols: tuple[str, ...]
@@ -44,7 +45,7 @@ class _Tests:
     derived: tuple[tuple[int, Polynomial, Polynomial], ...]
     equal: tuple[tuple[int, int, int], ...]
     computed: tuple[tuple[int, int, Polynomial], ...]
-    facts: tuple[tuple[Callable[[int, int], bool], Polynomial, Polynomial, str], ...]
+    facts: tuple[tuple[Callable[[int, int], bool], Polynomial, Polynomial, str, tuple[int, ...]], ...]
     tables: tuple[tuple[int, Polynomial], ...]
 
 
@@ -101,9 +102,9 @@ class EntryChecks(nn.Module):
         for index, axis, size in tests.computed:
             if tensors[index].shape[axis] != (value := _evaluate(size, sizes)):
                 self._refuse_size(tensors, index, axis, f" = {value}")
-        for holds, left, right, text in tests.facts:
+        for holds, left, right, text, slots in tests.facts:
             if not holds(_evaluate(left, sizes), _evaluate(right, sizes)):
-                found = ", ".join(f"{name} = {size}" for name, size in zip(tests.symbols, sizes, strict=True))
+                found = ", ".join(f"{tests.symbols[slot]} = {sizes[slot]}" for slot in slots)
                 raise InputError(f"the network needs `{text}`, found {found}")
         if tests.tables and not torch.compiler.is_compiling():
             for index, table in tests.tables:
@@ -175,7 +176,13 @@ def _tests(types: Sequence[TensorType], facts: Facts) -> _Tests:
         if s.source is None
     ]
     relations = [
-        (_HOLDS[op], _polynomial(left, slots), _polynomial(right, slots), f"{left} {op} {right}")
+        (
+            _HOLDS[op],
+            _polynomial(left, slots),
+            _polynomial(right, slots),
+            f"{left} {op} {right}",
+            tuple(slot for name, slot in slots.items() if name in left.symbols | right.symbols),
+        )
         for op, left, right in facts.items
         if left.symbols | right.symbols <= slots.keys()
     ]
