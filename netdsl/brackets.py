@@ -51,17 +51,20 @@ def starts_operand(token: Token) -> bool:
     return token.kind not in _SIGN_KINDS and token.kind not in ("AS", "IN", "WHERE", "ELSE")
 
 
-def match_brackets(source: Source, tokens: list[Token]) -> Bracketed | Diagnostic:
-    """The tokens with partners for all brackets; a diagnostic alone when they nest too deeply."""
+def match_brackets(source: Source, tokens: Sequence[Token], open_strings: Sequence[int]) -> Bracketed | Diagnostic:
+    """The tokens with partners for all brackets; a diagnostic alone when they nest too deeply.
+
+    Args: open_strings: where strings without an end start; the brackets that they hide are not reported.
+    """
     repairs: list[int] = []
     diagnostics: list[Diagnostic] = []
-    matcher = _Matcher(source, list(tokens), repairs, diagnostics)
-    while not matcher.is_matched():
+    matcher = _Matcher(source, list(tokens), open_strings, repairs, diagnostics)
+    for _ in range(2 * MAX_DIAGNOSTICS):
+        if matcher.is_matched():
+            return _drop_line_ends(matcher.tokens, repairs, diagnostics)
         if matcher.too_deep is not None:
             return matcher.too_deep
-        if len(diagnostics) >= MAX_DIAGNOSTICS:
-            return Bracketed([Token(END, 0, 0)], [-1], repairs, diagnostics)
-    return _drop_line_ends(matcher.tokens, repairs, diagnostics)
+    return Bracketed([Token(END, 0, 0)], [-1], repairs, diagnostics)
 
 
 def _drop_line_ends(tokens: Sequence[Token], repairs: list[int], diagnostics: list[Diagnostic]) -> Bracketed:
@@ -87,10 +90,18 @@ def _drop_line_ends(tokens: Sequence[Token], repairs: list[int], diagnostics: li
 class _Matcher:
     """Finds the first bracket without a partner, mends it, and goes on from the last line outside all brackets."""
 
-    def __init__(self, source: Source, tokens: list[Token], repairs: list[int], diagnostics: list[Diagnostic]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        tokens: list[Token],
+        open_strings: Sequence[int],
+        repairs: list[int],
+        diagnostics: list[Diagnostic],
+    ) -> None:
         self.tokens = tokens
         self.too_deep: Diagnostic | None = None
         self._source = source
+        self._open_strings = open_strings
         self._repairs = repairs
         self._diagnostics = diagnostics
         self._first = 0
@@ -119,6 +130,11 @@ class _Matcher:
                     self._mend_closer(number, stack, pairs)
                     return False
                 pairs.append((stack.pop(), number))
+            elif kind == "ARROW":
+                if stack and stack[-1].kind != "LBRACE":  # a header, whose inputs end before it
+                    first = max((n for n, entry in enumerate(stack) if entry.kind == "LBRACE"), default=-1) + 1
+                    self._mend_openers(stack, first, number, pairs, "`->`")
+                    return False
             elif kind == END:
                 if stack:
                     self._mend_openers(stack, 0, number, pairs, "the end of the file")
@@ -200,7 +216,7 @@ class _Matcher:
         blamed = self._blame_by_indent(stack[first], pairs)
         if blamed is not None:
             entry, place = blamed
-            opened, before = [entry], "`}`"
+            opened, before = [entry], f"the `}}` on line {self._span(self.tokens[place]).line}"
         elif line_ends:
             place, before = min(line_ends), "the end of the line"
             opened = [entry for entry in stack[first:] if entry.number < place]
@@ -213,7 +229,11 @@ class _Matcher:
         sign, closer = SIGNS[entry.kind], SIGNS[CLOSERS[entry.kind]]
         title = f"`{sign}` is not closed: expected `{closer}` before {before}"
         missing = Label(Span(self._source, at, at), f"expected `{closer}` here")
-        self._report("E0102", title, self.tokens[entry.number], (missing,))
+        start = self.tokens[entry.number].start
+        if any(start < place < at for place in self._open_strings):
+            self._repairs.append(start)
+        else:
+            self._report("E0102", title, self.tokens[entry.number], (missing,))
         self._ended_bodies += before == "the next declaration" and entry.kind == "LBRACE"
         self.tokens[place:place] = [Token(CLOSERS[entry.kind], at, at) for entry in reversed(opened)]
         self._repairs.append(at)
@@ -242,4 +262,4 @@ class _Matcher:
         return Span(self._source, token.start, token.end)
 
 
-_WATCHED = frozenset((*CLOSERS, *OPENERS, "_NL", END))
+_WATCHED = frozenset((*CLOSERS, *OPENERS, "ARROW", "_NL", END))

@@ -1,12 +1,12 @@
 """Text to syntax tree, with every syntax error of the text."""
 
 import json
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from netdsl import grammar
 from netdsl.brackets import match_brackets
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.doc_comments import DocComments
@@ -70,7 +70,8 @@ def comments(source: Source) -> tuple[Comment, ...]:
 def _read(source: Source, start: str) -> tuple[Any, tuple[Diagnostic, ...]]:
     lexer, tables = _machine()
     lexed = lexer.scan(source)
-    bracketed = match_brackets(source, lexed.tokens)
+    open_strings = [d.primary.span.start for d in lexed.diagnostics if d.code == "E0002" and d.primary]
+    bracketed = match_brackets(source, lexed.tokens, open_strings)
     if isinstance(bracketed, Diagnostic):
         return None, _in_order([*lexed.diagnostics, bracketed])
     found = lexed.diagnostics + bracketed.diagnostics
@@ -79,7 +80,8 @@ def _read(source: Source, start: str) -> tuple[Any, tuple[Diagnostic, ...]]:
     callbacks = builder.callbacks()
     recovery = Recovery(source, tables, bracketed, known, 0)
     value = run(tables, bracketed.tokens, start, callbacks, recovery, MAX_TREE_DEPTH)
-    found += recovery.diagnostics
+    if start == "module" or not found:
+        found += recovery.diagnostics
     skipped = recovery.skipped
     while skipped and len(found) < MAX_DIAGNOSTICS:
         first, last = skipped.pop(0)
@@ -100,8 +102,7 @@ def _in_order(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 @cache
 def _machine() -> tuple[Lexer, Tables]:
-    loader = grammar.__spec__.loader if grammar.__spec__ else None
-    assert loader is not None and grammar.__file__ is not None
-    folder = grammar.__file__.removesuffix("__init__.py")
-    data = json.loads(loader.get_data(f"{folder}tables.json"))
+    text = pkgutil.get_data("netdsl.grammar", "tables.json")
+    assert text is not None
+    data = json.loads(text)
     return Lexer(data), Tables.load(data)

@@ -84,7 +84,7 @@ class Recovery:
 
     def _is_known(self, first: int, last: int) -> bool:
         place = bisect_left(self._known, self._tokens[first].start)
-        return place < len(self._known) and self._known[place] <= self._tokens[last].end
+        return place < len(self._known) and self._known[place] <= self._tokens[last].start
 
     def _note_bodies(self, number: int, stop: int, brace: int) -> None:
         for first in range(number + 1, stop):

@@ -48,6 +48,10 @@ class Lexed:
     comments: list[tuple[int, int]]
     diagnostics: list[Diagnostic]
 
+    def report(self, diagnostic: Diagnostic) -> None:
+        if len(self.diagnostics) < MAX_DIAGNOSTICS:
+            self.diagnostics.append(diagnostic)
+
 
 class Lexer:
     """The terminals of the grammar as one regular expression."""
@@ -70,7 +74,7 @@ class Lexer:
         text = source.text
         if len(text) > MAX_SOURCE_CHARS:
             title = f"expected at most {MAX_SOURCE_CHARS:,} characters in a file, found {len(text):,}"
-            lexed.diagnostics.append(Diagnostic("E0501", title, Label(Span(source, 0, 0))))
+            lexed.report(Diagnostic("E0501", title, Label(Span(source, 0, 0))))
             text = ""
         elif _HIDDEN.search(text):
             text = _without_hidden(source, lexed.diagnostics)
@@ -92,7 +96,7 @@ class Lexer:
             elif kind == "NAME":
                 if position - start > MAX_NAME:
                     title = f"expected a name of at most {MAX_NAME} characters, found {position - start}"
-                    lexed.diagnostics.append(Diagnostic("E0503", title, Label(Span(source, start, position))))
+                    lexed.report(Diagnostic("E0503", title, Label(Span(source, start, position))))
                 tokens.append(Token(words.get(text[start:position], "NAME"), start, position))
             elif kind == "END":
                 return
@@ -106,7 +110,7 @@ class Lexer:
                     tokens.append(Token(kind, start, position))
             if len(tokens) > MAX_TOKENS:
                 title = f"expected at most {MAX_TOKENS:,} words and signs in a file"
-                lexed.diagnostics.append(Diagnostic("E0507", title, Label(Span(source, start, start))))
+                lexed.report(Diagnostic("E0507", title, Label(Span(source, start, start))))
                 tokens.clear()
                 return
 
@@ -132,16 +136,16 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
     what, found, end = match.lastgroup, match[0], match.end()
     label = Label(Span(source, start, end))
     if what == "number":
-        lexed.diagnostics.append(_number(found, label))
+        lexed.report(_number(found, label))
         lexed.tokens.append(Token("INT", start, end))
     elif what == "open_string":
         title = 'expected `"` at the end of the string'
-        lexed.diagnostics.append(Diagnostic("E0002", title, label, help="a string ends on its line"))
+        lexed.report(Diagnostic("E0002", title, label, help="a string ends on its line"))
         lexed.tokens.append(Token("STRING", start, end))
     elif what == "single_quotes":
         title = "a string stands in double quotes"
         fixed = found.removeprefix("'").removesuffix("'").replace('"', '\\"')
-        lexed.diagnostics.append(Diagnostic("E0003", title, label, help=f'write `"{fixed}"`'))
+        lexed.report(Diagnostic("E0003", title, label, help=f'write `"{fixed}"`'))
         lexed.tokens.append(Token("STRING", start, end))
     elif what == "letters":
         while end < len(text) and (text[end].isalnum() or text[end] == "_"):
@@ -151,17 +155,17 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
             if text[last.start : last.end].isidentifier():
                 start = lexed.tokens.pop().start
         title = f"expected ASCII letters, digits and `_` in a name, found `{text[start:end]}`"
-        lexed.diagnostics.append(Diagnostic("E0007", title, Label(Span(source, start, end))))
+        lexed.report(Diagnostic("E0007", title, Label(Span(source, start, end))))
         lexed.tokens.append(Token("NAME", start, end))
     elif what == "quoted":
         title = "found text in backticks, which has no meaning here"
-        lexed.diagnostics.append(Diagnostic("E0001", title, label, help='a string stands in double quotes: "text"'))
+        lexed.report(Diagnostic("E0001", title, label, help='a string stands in double quotes: "text"'))
         lexed.tokens.append(Token("STRING", start, end))
     else:
         found = "\\" if what == "line_goes_on" else found
         label = Label(Span(source, start, start + 1))
         title = f"found `{found}`, which has no meaning here"
-        lexed.diagnostics.append(Diagnostic("E0001", title, label, help=_HELP.get(found)))
+        lexed.report(Diagnostic("E0001", title, label, help=_HELP.get(found)))
     return end
 
 

@@ -236,9 +236,7 @@ class TreeBuilder(ValueBuilder):
     def else_if(self, first: int, last: int, choice: syntax.IfExpr) -> syntax.Body:
         return syntax.Body(choice.span, (syntax.ExprStatement(choice.span, choice),))
 
-    def scan_cell(
-        self, first: int, last: int, cell: syntax.Expr, over: syntax.Expr, start: syntax.Expr
-    ) -> syntax.Loop:
+    def scan_cell(self, first: int, last: int, cell: syntax.Expr, over: syntax.Expr, start: syntax.Expr) -> syntax.Loop:
         return syntax.Loop(self._span(first, last), "scan", cell, over, start, None, None, None)
 
     def scan_body(self, first: int, last: int, *parts: Any) -> syntax.Loop:

@@ -45,7 +45,7 @@ class ValueBuilder:
                 f"`|>` follows `{left.op}` without parentheses",
                 left.op_span,
                 "does the pipe take both sides of this, or the right one?",
-                f"write `(a {left.op} b) |> f` or `a {left.op} (b |> f)`",
+                self._pipe_help(left, stage),
             )
         if isinstance(stage, syntax.Binary):
             self._report(
@@ -53,7 +53,7 @@ class ValueBuilder:
                 f"`{stage.op}` follows `|>` without parentheses",
                 stage.op_span,
                 "is this done to the stage, or to the result of the pipe?",
-                f"write `(x |> f) {stage.op} y`",
+                f"write `({self._shown(left, 'x')} |> {self._shown(stage.left, 'f')}) {stage.op} ..`",
             )
         elif not isinstance(stage, _STAGES):
             self._report("E0108", "expected a call as the stage of `|>`", stage.span, "this cannot take an input")
@@ -74,7 +74,7 @@ class ValueBuilder:
                 "E0105",
                 f"`{text}` compares the result of `{left.op}`: comparisons do not chain",
                 self._place(op),
-                help=f"write `(a {left.op} b) & (b {text} c)`",
+                help=f"write `({self._shown(left, f'a {left.op} b')}) & ({self._shown(left.right, 'b')} {text} ..)`",
             )
         return syntax.Binary(self._span(first, last), text, left, right, self._place(op))
 
@@ -232,7 +232,19 @@ class ValueBuilder:
 
     def _report_label(self, node: syntax.Labelled) -> None:
         title = f"`as {node.name}` labels something that is neither a call nor a stage of a pipe"
-        self._report("E0107", title, node.operand.span, "this makes no parameters of its own")
+        operand, help = node.operand, None
+        if isinstance(operand, syntax.Binary) and isinstance(operand.right, syntax.Call):
+            help = f"write `({self._shown(operand.right, 'f(x)')} as {node.name})`"
+        self._report("E0107", title, operand.span, "this makes no parameters of its own", help)
+
+    def _pipe_help(self, left: syntax.Binary, stage: syntax.Expr) -> str:
+        a, b, f = self._shown(left.left, "a"), self._shown(left.right, "b"), self._shown(stage, "f")
+        return f"write `({a} {left.op} {b}) |> {f}` or `{a} {left.op} ({b} |> {f})`"
+
+    def _shown(self, node: syntax.Expr, short: str) -> str:
+        """The text of `node`, or `short` where that is long."""
+        text = self._source.text[node.span.start : node.span.end]
+        return text if len(text) <= 30 and text.isprintable() else short
 
     def _report(self, code: str, title: str, span: Span, label: str = "", help: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(code, title, Label(span, label), help=help))
