@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
-from netdsl.backends.onnx.context import Attribute, Emitter, Lower
+from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.windows import onnx_pads, padded, windows, wrapped
 from netdsl.dims import Dim
 from netdsl.ir import Node
@@ -31,7 +32,7 @@ def _conv(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     kernel = weight_type.sizes[2:]
     if is_double:
         return (_conv_by_windows(e, node, (x, weight, *bias), op.stride, op.dilation, op.groups, kernel),)
-    attributes: dict[str, Attribute] = {
+    attributes: dict[str, Any] = {
         "strides": op.stride,
         "pads": onnx_pads(padding),
         "dilations": op.dilation,
@@ -90,7 +91,7 @@ def _conv_transpose(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[
     kernel = weight_type.sizes[2:]
     if x_type.dtype == F64:
         return (_double_conv_transpose(e, node, operands, op, kernel),)
-    attributes: dict[str, Attribute] = {
+    attributes: dict[str, Any] = {
         "strides": op.stride,
         "pads": onnx_pads(op.padding),
         "dilations": op.dilation,

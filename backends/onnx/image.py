@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from netdsl.backends.onnx.context import Attribute, Emitter, Lower
+from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.windows import arange
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.dims import Dim
@@ -69,8 +70,8 @@ def _exact_scales(
     return [float(ratio) for ratio in ratios] if is_exact else None
 
 
-def _resize_attributes(op: Resize, count: int) -> dict[str, Attribute]:
-    attributes: dict[str, Attribute] = {"mode": op.mode, "axes": list(range(2, 2 + count))}
+def _resize_attributes(op: Resize, count: int) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"mode": op.mode, "axes": list(range(2, 2 + count))}
     if op.mode == "nearest":
         return {**attributes, "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     if op.mode == "cubic":
@@ -168,7 +169,7 @@ def _grid_sample(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str
         found = "f64" if x_type.dtype == F64 else "3 spatial axes"
         raise _refusal(node, f"`grid_sample` with {found} needs opset {_FULL_GRID_SAMPLE}, found {e.opset}")
     modes = _OLD_GRID_MODES if e.opset < _FULL_GRID_SAMPLE else {}
-    attributes: dict[str, Attribute] = {
+    attributes: dict[str, Any] = {
         "mode": modes.get(op.mode, op.mode),
         "padding_mode": op.padding,
         "align_corners": int(op.align_corners),

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.dims import Dim
+from netdsl.dims import Dim, dmax
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.normalisation import BatchNorm, GroupNorm, LayerNorm, Moments, RmsNorm
@@ -87,12 +87,12 @@ def _moments(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ..
 
 
 def _mean(e: Emitter, x: str, axes: Sequence[int], sizes: Sequence[Dim], dtype: DType, *, keepdims: bool) -> str:
-    """The mean, NaN over no elements, for which ONNX Runtime's ReduceMean gives 0."""
+    """The mean, 0 over no elements."""
     where = e.constant(axes, I64)
     if _is_filled(sizes):
         return e.node("ReduceMean", x, where, keepdims=int(keepdims))[0]
     (total,) = e.node("ReduceSum", x, where, keepdims=int(keepdims))
-    (count,) = e.node("Cast", e.dim(prod(sizes, start=Dim.of(1))), to=e.tensor_dtype(dtype))
+    (count,) = e.node("Cast", e.dim(dmax(prod(sizes, start=Dim.of(1)), 1)), to=e.tensor_dtype(dtype))
     return e.node("Div", total, count)[0]
 
 

@@ -91,7 +91,7 @@ def _backward_matrix(length: int) -> NDArray[np.float64]:
 def _angles(length: int) -> NDArray[np.float64]:
     """2 pi t k / length for times t and frequencies k, reduced to one turn before it is rounded."""
     turns = np.outer(np.arange(length), np.arange(length // 2 + 1)) % length
-    return turns * (2 * np.pi / length)
+    return np.asarray(turns * (2 * np.pi / length), np.float64)
 
 
 def _moved(e: Emitter, x: str, source: int, target: int, rank: int) -> str:

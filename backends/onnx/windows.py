@@ -49,8 +49,8 @@ def wrapped(e: Emitter, x: str, padding: Sequence[int]) -> str:
 def places(e: Emitter, count: Dim, step: int, kernel: Dim, dilation: int, *, flip: bool = False) -> str:
     """(count, kernel) i64: where in its axis each place of each window stands."""
     if count.is_const and kernel.is_const:
-        taps = np.arange(kernel.value)[:: -1 if flip else 1] * dilation
-        return e.constant(np.arange(count.value)[:, None] * step + taps, I64)
+        offsets = np.arange(kernel.value)[:: -1 if flip else 1] * dilation
+        return e.constant(np.arange(count.value)[:, None] * step + offsets, I64)
     starts = _scaled(e, arange(e, count), step)
     (column,) = e.node("Unsqueeze", starts, e.constant([1], I64))
     taps = arange(e, kernel)

@@ -1,5 +1,7 @@
 """Convolution and its transpose over 1 to 3 spatial axes."""
 
+from typing import Any
+
 import numpy as np
 
 from netdsl.backends.reference.context import Array, Compute, Env
@@ -37,11 +39,11 @@ def _conv_transpose(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[
     outputs = weight.shape[1]
     whole = env.shape(full_sizes(node.operand_types[0].sizes[2:], node.operand_types[1].sizes[2:], op))
     y = np.zeros((batch, op.groups, outputs, *whole))
-    grouped = x.reshape(batch, op.groups, channels // op.groups, *spatial)
+    grouped: Any = x.reshape(batch, op.groups, channels // op.groups, *spatial)
     kernel = weight.reshape(op.groups, channels // op.groups, *weight.shape[1:])
     for place in np.ndindex(*weight.shape[2:]):
-        taps = kernel[(..., *place)]
-        part = tuple(
+        taps: Any = kernel[(..., *place)]
+        part: tuple[Any, ...] = tuple(
             slice(at * dilation, at * dilation + (size - 1) * stride + 1, stride)
             for at, dilation, size, stride in zip(place, op.dilation, spatial, op.stride, strict=True)
         )

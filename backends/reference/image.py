@@ -2,13 +2,17 @@
 
 from fractions import Fraction
 from itertools import product
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdsl.backends.reference.context import Array, Compute, Env
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.image import GridSample, Resize, ratio_of
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 def _resize(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
@@ -24,31 +28,32 @@ def _resize(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, .
             places = np.arange(count) * step.numerator // step.denominator
             x = x.take(np.minimum(places, size - 1), axis)
             continue
-        places = (np.arange(count) + 0.5) * float(step) - 0.5
+        between: Any = (np.arange(count) + 0.5) * float(step) - 0.5
         if op.align_corners:
-            places = np.arange(count) * ((size - 1) / max(count - 1, 1))
-        x = _between(x, axis, np.maximum(places, 0.0) if op.mode == "linear" else places, op.mode)
+            between = np.arange(count) * ((size - 1) / max(count - 1, 1))
+        x = _between(x, axis, np.maximum(between, 0.0) if op.mode == "linear" else between, op.mode)
     return (x,)
 
 
-def _between(x: Array, axis: int, places: Array, mode: str) -> Array:
+def _between(x: Array, axis: int, places: Floats, mode: str) -> Array:
     """`x` read along `axis` between its places; places outside repeat the ends."""
     first = np.floor(places)
     total = np.zeros((*x.shape[:axis], len(places), *x.shape[axis + 1 :]))
     for offset, weight in _weights(np.asarray(places - first), mode):
         index = np.clip(first.astype(np.int64) + offset, 0, x.shape[axis] - 1)
-        total += x.take(index, axis) * weight.reshape(-1, *(1,) * (x.ndim - 1 - axis))
+        taken: Any = x.take(index, axis)
+        total += taken * weight.reshape(-1, *(1,) * (x.ndim - 1 - axis))
     return total
 
 
-def _weights(part: Array, mode: str) -> list[tuple[int, Array]]:
+def _weights(part: Floats, mode: str) -> list[tuple[int, Floats]]:
     """(offset from the place below, weight) of each neighbour, `part` being the way to the next place."""
     if mode == "linear":
         return [(0, 1 - part), (1, part)]
     return [(offset, _cubic(np.abs(part - offset))) for offset in (-1, 0, 1, 2)]
 
 
-def _cubic(distance: Array) -> Array:
+def _cubic(distance: Floats) -> Floats:
     """The kernel of cubic convolution (Keys 1981, eq. 4) with a = -0.75."""
     a, d = -0.75, distance
     near = (a + 2) * d**3 - (a + 3) * d**2 + 1
@@ -63,7 +68,7 @@ def _grid_sample(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Arr
     sizes = x.shape[2:]
     places = []
     for at, size in enumerate(sizes):
-        number = grid[..., len(sizes) - 1 - at]
+        number: Any = grid[..., len(sizes) - 1 - at]
         place = (number + 1) / 2 * (size - 1) if op.align_corners else ((number + 1) * size - 1) / 2
         places.append(place if op.mode == "cubic" else _inside(place, size, op))
     if op.mode == "nearest":
@@ -78,10 +83,10 @@ def _grid_sample(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Arr
     return (total,)
 
 
-def _read(x: Array, places: list[Array], op: GridSample) -> Array:
+def _read(x: Array, places: list[Floats], op: GridSample) -> Floats:
     """`x` at whole places (N, ..) of each spatial axis: (N, C, ..); 0 outside with zero padding."""
     outside = np.zeros(places[0].shape, bool)
-    indices: list[Array] = []
+    indices: list[NDArray[np.int64]] = []
     for place, size in zip(places, x.shape[2:], strict=True):
         whole = _inside(place, size, op) if op.mode == "cubic" else place
         outside |= (whole < 0) | (whole > size - 1)
@@ -91,7 +96,7 @@ def _read(x: Array, places: list[Array], op: GridSample) -> Array:
     return np.asarray(np.moveaxis(np.where(outside[..., None], 0.0, values), -1, 1))
 
 
-def _inside(place: Array, size: int, op: GridSample) -> Array:
+def _inside(place: Floats, size: int, op: GridSample) -> Floats:
     """`place` moved inside an axis of `size` as the padding says."""
     if op.padding == "zeros":
         return place

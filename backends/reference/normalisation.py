@@ -1,6 +1,8 @@
 """Normalisation: mean 0 and variance 1 over some axes, then a scale and a shift."""
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ def _group_norm(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Arra
 def _batch_norm(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     op = node.op
     assert isinstance(op, BatchNorm)
-    x = operands[0]
+    x: Any = operands[0]
     mean, var, weight, bias = (_per_channel(other, x) for other in operands[1:])
     return (np.asarray((x - mean) / np.sqrt(var + op.eps) * weight + bias),)
 
@@ -48,7 +50,7 @@ def _moments(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, 
     assert isinstance(op, Moments)
     (x,) = operands
     axes = op.normalised(node.operand_types).axes
-    count = np.float64(np.prod([x.shape[axis] for axis in axes]))
+    count = max(prod(x.shape[axis] for axis in axes), 1)
     mean = x.sum(axes, keepdims=True) / count
     return np.asarray(mean.squeeze(axes)), np.asarray(np.square(x - mean).sum(axes) / count)
 
@@ -66,7 +68,7 @@ def _affine(y: Array, others: Sequence[Array]) -> Array:
     return y
 
 
-def _per_channel(vector: Array, x: Array) -> Array:
+def _per_channel(vector: Array, x: Array) -> Any:
     return vector.reshape(-1, *(1,) * (x.ndim - 2))
 
 

@@ -1,6 +1,7 @@
 """Products of matrices and tensors."""
 
 from string import ascii_letters
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def _einsum(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, .
     assert isinstance(op, Einsum)
     plan = contract(parse_pattern(op.pattern), op.sizes, node.operand_types, None)
     letters = dict(zip(plan.axes, ascii_letters, strict=False))
-    split = [a.reshape(env.shape(shape)) for a, shape in zip(operands, plan.shapes, strict=True)]
+    split: list[Any] = [a.reshape(env.shape(shape)) for a, shape in zip(operands, plan.shapes, strict=True)]
     terms = ",".join("".join(letters[label] for label in labels) for labels in plan.labels)
     output = "".join(letters[label] for label in plan.output)
     joined = np.einsum(f"{terms}->{output}", *split, optimize=True)

@@ -1,5 +1,7 @@
 """The discrete Fourier transform of real numbers, and back."""
 
+from typing import Any
+
 import numpy as np
 
 from netdsl.backends.reference.context import Array, Compute, Env
@@ -19,7 +21,7 @@ def _rfft(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...
 def _irfft(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     op = node.op
     assert isinstance(op, Irfft)
-    (x,) = operands
+    x: Any = operands[0]
     axis = op.normalised(node.operand_types).axis
     return (np.fft.irfft(x[..., 0] + 1j * x[..., 1], n=env.dim(Dim.of(op.n)), axis=axis),)
 

@@ -1,5 +1,7 @@
 """Normalisation: mean 0 and variance 1 over some axes, then a scale and a shift."""
 
+import operator
+
 import torch
 from torch.fx import Proxy
 
@@ -42,8 +44,16 @@ def _batch_norm(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Pr
 def _moments(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
     op = node.op
     assert isinstance(op, Moments)
-    pair = e.call(torch.var_mean, operands[0], op.normalised(node.operand_types).axes, correction=0)
-    return pair[1], pair[0]
+    pair = e.call(moments, operands[0], op.normalised(node.operand_types).axes)
+    return e.call(operator.getitem, pair, 0), e.call(operator.getitem, pair, 1)
+
+
+def moments(x: torch.Tensor, axes: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance; 0 over no elements, for which torch gives NaN."""
+    if x.numel() == 0:
+        return x.sum(axes), x.sum(axes)
+    variance, mean = torch.var_mean(x, axes, correction=0)
+    return mean, variance
 
 
 def channel_affine(

@@ -53,12 +53,12 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     y = e.call(function, e.call(F.pad, x, _whole_padding(e, node, op, ones)), op.kernel, op.stride)
     if op.count_include_pad and not op.ceil:
         return (y,)
-    sizes = e.shape(node.operand_types[0].sizes[2:])
+    sizes = node.operand_types[0].sizes[2:]
     counts = e.shape(node.result.type.sizes[2:])
     for index, kernel in enumerate(op.kernel):
         first, end = (-before[index], sizes[index] + after[index]) if op.count_include_pad else (0, sizes[index])
         window = (kernel, op.stride[index], before[index])
-        y = e.call(_weighted_by_count, y, 2 + index, counts[index], window, first, end)
+        y = e.call(_weighted_by_count, y, 2 + index, counts[index], window, first, e.dim(end))
     return (y,)
 
 

@@ -34,7 +34,8 @@ def irfft(x: torch.Tensor, n: int, axis: int) -> torch.Tensor:
     if x.numel() == 0:
         return _nothing(x, (*x.shape[:axis], n, *x.shape[axis + 1 : -1]))
     wide = _widened(x)
-    return torch.fft.irfft(torch.complex(wide[..., 0], wide[..., 1]), n=n, dim=axis).to(x.dtype)
+    numbers: torch.Tensor = torch.fft.irfft(torch.complex(wide[..., 0], wide[..., 1]), n=n, dim=axis)
+    return numbers.to(x.dtype)
 
 
 def _nothing(x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

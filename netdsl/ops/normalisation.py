@@ -127,10 +127,10 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True, slots=True)
 class Moments(Op):
-    """The mean and the biased variance over `axes`, which are gone from the results; NaN over no elements.
+    """The mean and the biased variance over `axes`, which are gone from the results; 0 over no elements.
 
     Raises: ShapeError: E0206, E0219: axes.
-    Source: torch.var_mean with correction=0; ONNX ReduceMean, opset 18.
+    Source: torch.var_mean with correction=0, but for no elements; ONNX ReduceMean, opset 18.
     """
 
     axes: tuple[int, ...]
