@@ -135,8 +135,10 @@ def main() -> int:
             rows.append(
                 (
                     f"netdsl against {peer}",
-                    f"{ratio.a_ms:.1f} ms, {ratio.b_ms:.1f} ms, ratio {ratio.ratio:.2f} "
-                    f"({ratio.low:.2f} to {ratio.high:.2f})",
+                    (
+                        f"{ratio.a_ms:.1f} ms, {ratio.b_ms:.1f} ms, ratio {ratio.ratio:.2f} "
+                        f"({ratio.low:.2f} to {ratio.high:.2f})"
+                    ),
                 )
             )
     report(f"ViT-Tiny in ONNX Runtime, batch {options.batch}", rows, data, options.json)
