@@ -19,8 +19,8 @@ CODES: dict[str, Code] = {
     "E0712": Code(
         "a size that no input shows",
         "A free dimension gets its value from the shapes of the inputs. This one is needed in the file, and no input "
-        "has an axis of its size, or one that is linear in it, such as `2 * N + 1`. Give an input such an axis, or make "
-        "the dimension static.",
+        "has an axis of its size, or one that is linear in it, such as `2 * N + 1`. Give an input such an axis, or "
+        "make the dimension static.",
         "",
         "",
     ),

@@ -75,6 +75,7 @@ class GraphEmitter:
         self._stack = [self.root]
         self._home: dict[str, int] = {}
         self._taken: dict[str, int] = {}
+        self._children: dict[int, list[int]] = {}
         self._derived: dict[tuple[str, str], str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._schemas: dict[str, Mapping[str, int]] = {}
@@ -143,6 +144,13 @@ class GraphEmitter:
         """Declare a tensor under a name that `unique` gave."""
         self.initializers[name] = Initializer(name, dtype, source)
         self._home[name] = 0
+
+    def children(self, row: int) -> list[int]:
+        """Rows of the instances directly within the instance `row`."""
+        if not self._children:
+            for index, instance in enumerate(self.graph.instances):
+                self._children.setdefault(instance.parent, []).append(index)
+        return self._children.get(row, [])
 
     def derived(self, name: str, suffix: str, source: Array) -> str:
         """An initializer `name.suffix` computed from the initializer `name`, made once."""

@@ -49,7 +49,7 @@ def _attend(e: GraphEmitter, call: Call) -> bool:
 
 def _projected(e: GraphEmitter, call: Call) -> bool:
     """An attention block: projections, heads side by side, and `out`; the heads are never moved."""
-    children = {i.path.rsplit(".", 1)[-1]: row for row, i in enumerate(e.graph.instances) if i.parent == call.row}
+    children = {e.graph.instances[row].path.rsplit(".", 1)[-1]: row for row in e.children(call.row)}
     projections = ["qkv"] if "qkv" in children else ["query", "key", "value"]
     inputs = call.instance.inputs
     if e.opset < ATTENTION_OPSET or len(inputs) != (1 if len(projections) == 1 else 2) or not _is_known(inputs):

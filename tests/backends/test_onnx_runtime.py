@@ -15,7 +15,9 @@ from netdsl.codes import all_codes
 from netdsl.diagnostics import NetError
 
 TEXT = """
-network N(ids: idx[V][B, T], x: f32[B, 2 * T], table: f32[V, 3]) -> (sums: f32[B, 3], doubled: f32[B, 2 * T]) where T <= 4 {
+network N(
+    ids: idx[V][B, T], x: f32[B, 2 * T], table: f32[V, 3]
+) -> (sums: f32[B, 3], doubled: f32[B, 2 * T]) where T <= 4 {
     sums = sum[axis=1](take(table, ids))
     doubled = 2 * x
 }
@@ -66,9 +68,10 @@ def test_lists_take_the_type_of_their_input(session: Session) -> None:
 
 
 def test_names_that_do_not_fit_are_all_listed(session: Session) -> None:
+    given = arrays()
+    given |= {"tabel": given.pop("table"), "y": 1}
     with pytest.raises(NetError, match="missing: `table`; unknown: `tabel`, `y`") as error:
-        given = arrays()
-        session.run({"ids": given["ids"], "x": given["x"], "tabel": given["table"], "y": 1})
+        session.run(given)
     assert ["E0811"] == codes(error)
     assert "`tabel`: did you mean `table`?" == error.value.diagnostics[0].help
 
@@ -158,7 +161,7 @@ def test_failure_names_the_line_of_the_source(model: bytes) -> None:
     with pytest.raises(NetError, match="the model failed: Gather: indices element out of data bounds") as error:
         broken.run({**arrays(), "ids": np.full((2, 3), 99)})
     assert ["E0815"] == codes(error)
-    assert (f"`{gather.name}` comes from <text>:3",) == error.value.diagnostics[0].notes
+    assert (f"`{gather.name}` comes from <text>:5",) == error.value.diagnostics[0].notes
 
 
 def test_installed_wheels_are_known() -> None:
