@@ -1,6 +1,7 @@
 """Text to tokens: the terminals of `net.lark`, and what to say about text that is none of them."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +16,15 @@ MAX_NAME = 256
 MAX_DIAGNOSTICS = 20
 
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]+|(?<=[\\s\\S])\ufeff+"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]+|(?<=[\\s\\S])\ufeff+"
 )
 _COMMENT = re.compile(r"#[^\r\n]*")
 _STRAY = re.compile(
     r"""(?P<number>[0-9][A-Za-z0-9_]*(?:\.[0-9][A-Za-z0-9_]*)?(?:(?<=[eE])[+-][0-9]+)?)
     |(?P<open_string>"[^\r\n]*)
-    |(?P<single_quotes>'(?:[^'\\\r\n]|\\[^\r\n])*'?)
+    |(?P<other_quotes>'(?:[^'\\\r\n]|\\[^\r\n])*'?|[\u2018-\u201f][^\u2018-\u201f\r\n]*[\u2018-\u201f]?)
     |(?P<quoted>`[^`\r\n]*`)
     |(?P<line_goes_on>\\[ \t]*(?:\r\n|\r|\n))
-    |(?P<letters>\w+)
     |(?P<other>[\s\S])""",
     re.VERBOSE,
 )
@@ -33,6 +33,17 @@ _HELP = {
     ";": "a statement ends with its line: start a new line",
     "\\": "a line goes on inside ( ) and [ ], and before `|>`",
     "^": "write `a ** b` for a power",
+    "–": "write `-`",
+    "—": "write `-`",
+    "−": "write `-`",
+    "×": "write `*`",
+    "·": "write `*`",
+    "÷": "write `/`",
+    "→": "write `->`",
+    "≤": "write `<=`",
+    "≥": "write `>=`",
+    "≠": "write `!=`",
+    "¬": "write `~x`",
     "?": "write `if c { a } else { b }`",
 }
 
@@ -120,8 +131,7 @@ def _without_hidden(source: Source, diagnostics: list[Diagnostic]) -> str:
 
     def blank(match: re.Match[str]) -> str:
         if len(diagnostics) < MAX_DIAGNOSTICS:
-            character = f"U+{ord(match[0][0]):04X}"
-            title = f"found the character {character}, which cannot be seen"
+            title = _hidden_title(match[0][0])
             label = Label(Span(source, *match.span()), "here")
             diagnostics.append(Diagnostic("E0006", title, label, help="delete it"))
         return " " * len(match[0])
@@ -142,13 +152,13 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
         title = 'expected `"` at the end of the string'
         lexed.report(Diagnostic("E0002", title, label, help="a string ends on its line"))
         lexed.tokens.append(Token("STRING", start, end))
-    elif what == "single_quotes":
+    elif what == "other_quotes":
         title = "a string stands in double quotes"
-        fixed = found.removeprefix("'").removesuffix("'").replace('"', '\\"')
+        fixed = re.sub("^['\u2018-\u201f]|['\u2018-\u201f]$", "", found).replace('"', '\\"')
         lexed.report(Diagnostic("E0003", title, label, help=f'write `"{fixed}"`'))
         lexed.tokens.append(Token("STRING", start, end))
-    elif what == "letters":
-        while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+    elif what == "other" and _is_letter(found):
+        while end < len(text) and _is_letter(text[end]):
             end += 1
         if lexed.tokens and lexed.tokens[-1].end == start and lexed.tokens[-1].kind not in ("_NL", "STRING"):
             last = lexed.tokens[-1]
@@ -162,11 +172,23 @@ def _stray(source: Source, text: str, start: int, lexed: Lexed) -> int:
         lexed.report(Diagnostic("E0001", title, label, help='a string stands in double quotes: "text"'))
         lexed.tokens.append(Token("STRING", start, end))
     else:
-        found = "\\" if what == "line_goes_on" else found
         label = Label(Span(source, start, start + 1))
-        title = f"found `{found}`, which has no meaning here"
-        lexed.report(Diagnostic("E0001", title, label, help=_HELP.get(found)))
+        if found[0].isprintable():
+            title = f"found `{found[0]}`, which has no meaning here"
+            lexed.report(Diagnostic("E0001", title, label, help=_HELP.get(found[0])))
+        else:
+            help = "write a space" if found.isspace() else "delete it"
+            lexed.report(Diagnostic("E0006", _hidden_title(found), label, help=help))
     return end
+
+
+def _is_letter(character: str) -> bool:
+    """Whether a reader takes `character` for a part of a name."""
+    return character == "_" or unicodedata.category(character)[0] in "LMN"
+
+
+def _hidden_title(character: str) -> str:
+    return f"found the character U+{ord(character):04X}, which cannot be seen"
 
 
 def _number(found: str, label: Label) -> Diagnostic:

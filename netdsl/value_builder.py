@@ -189,9 +189,10 @@ class ValueBuilder:
 
     def _number(self, token: Token) -> str:
         text = self._text(token)
-        if sum(map(str.isdigit, text)) <= MAX_DIGITS:
+        count = sum(map(str.isdigit, text))
+        if count <= MAX_DIGITS:
             return text
-        self._report("E0504", f"expected at most {MAX_DIGITS} digits, found {len(text)}", self._place(token))
+        self._report("E0504", f"expected at most {MAX_DIGITS} digits, found {count}", self._place(token))
         return "0"
 
     def _string(self, token: Token) -> str:

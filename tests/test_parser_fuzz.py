@@ -19,9 +19,9 @@ WAIT_S = 2.0
 def read(text: str) -> tuple[Diagnostic, ...]:
     """The diagnostics of `text`, after checking what holds for every text."""
     source = Source("fuzz.net", text)
-    started = time.perf_counter()
+    started = time.process_time()
     module, diagnostics = parse_partial(source)
-    assert time.perf_counter() - started < WAIT_S
+    assert time.process_time() - started < WAIT_S
     assert module.source is source
     assert len(diagnostics) <= MAX_DIAGNOSTICS
     for diagnostic in diagnostics:
