@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from netdsl.collector import paused_collection
 from netdsl.ir import Graph
 from netdsl.passes.base import Pass, Skip, Weights
 from netdsl.passes.remove_dead_nodes import RemoveDeadNodes
@@ -43,6 +44,7 @@ class PipelineResult:
     validated_sizes: tuple[dict[str, int], ...]
 
 
+@paused_collection()
 def run_pipeline(
     graph: Graph, weights: Weights, *, passes: Sequence[Pass] = DEFAULT, validate: bool = True, budget_s: float = 10.0
 ) -> PipelineResult:
@@ -67,7 +69,16 @@ def run_pipeline(
                     validator = Validator(graph, random_weights(graph.params, 0), budget_s=budget_s)
                 error = validator.check(step.name, result.graph, step.guarantee)
         rows.append(
-            Row(step.name, step.guarantee.kind, result.fired, _count(graph), _count(result.graph), seconds, error, result.skips)
+            Row(
+                step.name,
+                step.guarantee.kind,
+                result.fired,
+                _count(graph),
+                _count(result.graph),
+                seconds,
+                error,
+                result.skips,
+            )
         )
         graph = result.graph
     sizes = tuple(dict(s) for s in validator.sizes) if validator is not None else ()

@@ -18,6 +18,7 @@ from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
 from netdsl.check.types import dim_symbol, tensor_type
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
+from netdsl.collector import paused_collection
 from netdsl.diagnostics import NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Facts
@@ -62,6 +63,7 @@ class Session:
         if self.reporter.diagnostics:
             raise NetError(self.reporter.diagnostics)
 
+    @paused_collection()
     def network(self, name: str, values: Mapping[str, CheckValue] | None = None) -> CheckedNetwork:
         """Check one network in both modes.
 
@@ -112,8 +114,12 @@ class Session:
             if isinstance(item, s.Claim) and item.network not in self.file.own and self.file.find(item.network) is None:
                 near = suggest(item.network, list(self.file.own))
                 self.reporter.add(
-                    mistake("E0300", f"nothing is named `{item.network}` here", item.network_span,
-                            help=f"did you mean `{near}`?" if near else None).diagnostic
+                    mistake(
+                        "E0300",
+                        f"nothing is named `{item.network}` here",
+                        item.network_span,
+                        help=f"did you mean `{near}`?" if near else None,
+                    ).diagnostic
                 )
 
 
@@ -150,16 +156,27 @@ def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -
     for name in values:
         if name not in (p.name for p in header.statics):
             near = suggest(name, [p.name for p in header.statics])
-            raise mistake("E0330", f"`{header.name}` has no static `{name}`", header.name_span,
-                          help=f"did you mean `{near}`?" if near else None)
+            raise mistake(
+                "E0330",
+                f"`{header.name}` has no static `{name}`",
+                header.name_span,
+                help=f"did you mean `{near}`?" if near else None,
+            )
     for param in header.statics:
         if param.name in values:
             value = statics.convert(body, values[param.name], param.type, param.span, f"`{param.name}`")
         elif param.default is not None:
-            value = statics.convert(body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`")
+            value = statics.convert(
+                body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
+            )
         else:
-            raise mistake("E0334", f"`{header.name}` needs `{param.name}`", param.span, "declared here, without a default",
-                          help=f"give it: `--set {param.name}=..`")
+            raise mistake(
+                "E0334",
+                f"`{header.name}` needs `{param.name}`",
+                param.span,
+                "declared here, without a default",
+                help=f"give it: `--set {param.name}=..`",
+            )
         bind_static(body, param, value)
         bound.append((param.name, value))
     return tuple(bound)
@@ -217,8 +234,14 @@ def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, 
         shown = name or ("output" if len(fields) == 1 else f"output_{index}")
         outputs.append((shown, mapping.get(value.value, value.value)))
     root = Instance(
-        -1, template.block, template.statics, "", header.span, tuple(named.values()),
-        swap(tuple(tensors_in(template.result))), template.digest,
+        -1,
+        template.block,
+        template.statics,
+        "",
+        header.span,
+        tuple(named.values()),
+        swap(tuple(tensors_in(template.result))),
+        template.digest,
     )
     return Graph(
         header.name,
@@ -244,13 +267,23 @@ def _check_modes(evaluation: Graph, training: Graph, decl: s.Block, reporter: Re
     """Both modes have the same outputs and parameters (rule R16)."""
     for (name, a), (_, b) in zip(evaluation.outputs, training.outputs, strict=True):
         if a.type.without_names() != b.type.without_names():
-            reporter.add(mistake("E0363", f"`{name}` is {a.type} in evaluation and {b.type} in training", decl.header.name_span).diagnostic)
+            reporter.add(
+                mistake(
+                    "E0363", f"`{name}` is {a.type} in evaluation and {b.type} in training", decl.header.name_span
+                ).diagnostic
+            )
     first = {p.path: p.value.type for p in evaluation.params}
     second = {p.path: p.value.type for p in training.params}
     for path in first.keys() ^ second.keys():
         mode = "training" if path in second else "evaluation"
-        reporter.add(mistake("E0363", f"the parameter `{path}` exists in {mode} only", decl.header.name_span,
-                             help="declare it before the `if training`").diagnostic)
+        reporter.add(
+            mistake(
+                "E0363",
+                f"the parameter `{path}` exists in {mode} only",
+                decl.header.name_span,
+                help="declare it before the `if training`",
+            ).diagnostic
+        )
 
 
 def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
@@ -264,7 +297,9 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
             value: CheckValue = POISON
             kind = param.type.name if isinstance(param.type, s.NamedType) else ""
             if param.default is not None:
-                value = statics.convert(body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`")
+                value = statics.convert(
+                    body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
+                )
             elif kind in ("int", "dim"):
                 value = DimValue(dim_symbol(param.name).dim, param.name)
             elif kind not in statics.STATIC_TYPES:
