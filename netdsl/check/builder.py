@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from netdsl.check.values import CheckValue, ListValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
-from netdsl.ir import Init, Instance, Node, Region, Tap, Value, walk
+from netdsl.instances import current_digests
+from netdsl.ir import Graph, Init, Instance, Node, Region, Tap, Value, walk
 from netdsl.ops.base import Op
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
@@ -60,7 +61,9 @@ class Builder:
     size: int = 0
     regions: list[list[Node]] = field(default_factory=list)
 
-    def emit(self, op: Op, operands: Sequence[Value], types: Sequence[TensorType], span: Span, hint: str = "") -> tuple[Value, ...]:
+    def emit(
+        self, op: Op, operands: Sequence[Value], types: Sequence[TensorType], span: Span, hint: str = ""
+    ) -> tuple[Value, ...]:
         """Append one node; its IR results carry no axis names."""
         results = tuple(Value(t.without_names(), hint) for t in types)
         self.append(Node(op, tuple(operands), results, (span,), 0))
@@ -94,9 +97,19 @@ class Builder:
         updates = tuple((p, v) for p, v in self.states.items() if v is not self.params[p].value)
         outputs = tuple(tensors_in(result))
         return Template(
-            self.block, statics, inputs, given, tuple(self.params.values()), tuple(self.nodes), tuple(self.instances),
-            tuple(Tap(p, v) for p, v in self.taps.items()), updates, result,
-            digest(self.nodes, (*inputs, *(v for _, v in given)), outputs), self.depends_on_mode, self.size,
+            self.block,
+            statics,
+            inputs,
+            given,
+            tuple(self.params.values()),
+            tuple(self.nodes),
+            tuple(self.instances),
+            tuple(Tap(p, v) for p, v in self.taps.items()),
+            updates,
+            result,
+            digest(self.nodes, inputs, outputs),
+            self.depends_on_mode,
+            self.size,
         )
 
 
@@ -144,17 +157,22 @@ def stamp(
                 shared[entry.path] = TensorValue(known.value, entry.type)
         mapping[entry.value] = into.states[full] if entry.kind == "state" else known.value
     base = len(into.instances) + 1
-    for node in template.nodes:
-        into.append(_copy(node, mapping, base))
+    made = [_copy(node, mapping, base) for node in template.nodes]
+    for node in made:
+        into.append(node)
     into.size += template.size - len(template.nodes)
-    into.instances.append(
+    rows = [
         Instance(
-            0, template.block, template.statics, path, span,
-            tuple(arguments), tuple(mapping.get(v, v) for v in tensors_in(template.result)), template.digest,
-        )
-    )
-    for row in template.instances:
-        into.instances.append(
+            0,
+            template.block,
+            template.statics,
+            path,
+            span,
+            tuple(arguments),
+            tuple(mapping.get(v, v) for v in tensors_in(template.result)),
+            template.digest,
+        ),
+        *(
             replace(
                 row,
                 parent=row.parent + base,
@@ -162,13 +180,27 @@ def stamp(
                 inputs=tuple(mapping.get(v, v) for v in row.inputs),
                 outputs=tuple(mapping.get(v, v) for v in row.outputs),
             )
-        )
+            for row in template.instances
+        ),
+    ]
+    outside = [*arguments, *given, *(mapping[entry.value] for entry in template.params)]
+    if len(set(outside)) < len(outside):
+        rows = _rehashed(rows, made, base)
+    into.instances.extend(rows)
     for tap in template.taps:
         into.tap(join(path, tap.path), mapping.get(tap.value, tap.value))
     for name, value in template.updates:
         into.states[join(path, name)] = mapping.get(value, value)
     into.depends_on_mode |= template.depends_on_mode
     return mapping
+
+
+def _rehashed(rows: list[Instance], nodes: Sequence[Node], base: int) -> list[Instance]:
+    """Rows of a call that was given one value twice: their digests say which operands are the same."""
+    above = [replace(rows[0], parent=-1)] * base
+    graph = Graph("", (), (), nodes=tuple(nodes), instances=(*above, *rows))
+    now = current_digests(graph, frozenset(range(base, base + len(rows))))
+    return [replace(row, digest=now[base + at]) for at, row in enumerate(rows)]
 
 
 def _copy(node: Node, mapping: dict[Value, Value], base: int) -> Node:
@@ -179,7 +211,12 @@ def _copy(node: Node, mapping: dict[Value, Value], base: int) -> Node:
         results.append(new)
     regions = tuple(_copy_region(r, mapping, base) for r in node.regions) if node.regions else ()
     return Node(
-        node.op, tuple([mapping.get(v, v) for v in node.operands]), tuple(results), node.spans, node.instance + base, regions
+        node.op,
+        tuple([mapping.get(v, v) for v in node.operands]),
+        tuple(results),
+        node.spans,
+        node.instance + base,
+        regions,
     )
 
 
@@ -187,12 +224,12 @@ def _copy_region(region: Region, mapping: dict[Value, Value], base: int) -> Regi
     for argument in region.arguments:
         mapping[argument] = Value(argument.type, argument.hint)
     nodes = tuple(_copy(n, mapping, base) for n in region.nodes)
-    return Region(
-        tuple(mapping[a] for a in region.arguments), nodes, tuple(mapping.get(v, v) for v in region.results)
-    )
+    return Region(tuple(mapping[a] for a in region.arguments), nodes, tuple(mapping.get(v, v) for v in region.results))
 
 
-def isolate(nodes: list[Node], own: Sequence[Value], results: Sequence[Value]) -> tuple[Region, tuple[Value, ...], dict[Value, Value]]:
+def isolate(
+    nodes: list[Node], own: Sequence[Value], results: Sequence[Value]
+) -> tuple[Region, tuple[Value, ...], dict[Value, Value]]:
     """Close a region: every value it reads from outside becomes an argument after `own`.
 
     Returns the region, the captured outer values in order of first use, and the substitution made.
