@@ -51,7 +51,7 @@ class Session:
         metadata: what the exporter wrote, `netdsl.source_sha256` among it.
     """
 
-    def __init__(self, session: Any, origin: "str | Path | bytes") -> None:
+    def __init__(self, session: Any, origin: "Path | bytes") -> None:
         self._session = session
         self._origin = origin
         self.inputs = tuple(Port.read(i.name, i.type, i.shape) for i in session.get_inputs())
