@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from netdsl.instances import ancestors
-from netdsl.ir import Graph, Instance, Node, Param, Value
+from netdsl.ir import Graph, Instance, Node, Param, Value, walk
 from netdsl.ir_source_ops import NotWritable, Operand, literal_types, write_application, write_type, write_value
 from netdsl.ops.creation import Constant, DimValue
 from netdsl.ops.loop import Loop
@@ -249,7 +249,7 @@ class _File:
         body.add(f"{self.define(row.outputs, body)} = {called}")
 
     def block(self, index: int, row: Instance, name: str, nodes: Sequence[Node]) -> str:
-        """The name of the block with this instance's body, written if it is new."""
+        """The block with this instance's body, written if it is new, applied to the sizes that its inputs do not give."""
         start = self.count
         inputs = [(self.fresh("a"), value) for value in row.inputs]
         body = _Body("    ", {value: name for name, value in reversed(inputs)}, row=index, path=row.path)
@@ -267,8 +267,11 @@ class _File:
             body.add(f"{result} = {self.read(value, body)}")
         header = ", ".join(f"{n}: {write_type(v.type)}" for n, v in inputs)
         lines = [body.indent + let for let in body.lets.values()] + body.lines
-        text = "\n".join([f"({header}) -> {_results(results)} {{", *lines, "}\n"])
-        return self.named_block(name, _renumbered(text, start))
+        statics = _unbound(row, nodes)
+        declared = f"[{', '.join(f'{symbol}: dim' for symbol in statics)}]" if statics else ""
+        text = "\n".join([f"{declared}({header}) -> {_results(results)} {{", *lines, "}\n"])
+        written = self.named_block(name, _renumbered(text, start))
+        return f"{written}[{', '.join(statics)}]" if statics else written
 
     def named_block(self, name: str, text: str) -> str:
         """`name`, with a number if it stands for another body."""
@@ -281,6 +284,21 @@ class _File:
 
 def _named(arguments: Sequence[Value], operands: Sequence[Value], inner: _Body, read: Callable[[Value], str]) -> str:
     return ", ".join(f"{inner.names[a]}={read(v)}" for a, v in zip(arguments, operands, strict=False))
+
+
+def _unbound(row: Instance, nodes: Sequence[Node]) -> list[str]:
+    """Symbols that a block uses before an axis of an input, or none at all, is that symbol."""
+    bound: set[str] = set()
+    missing: set[str] = set()
+    for size in (size for v in row.inputs for size in v.type.sizes):
+        if str(size) in size.symbols:
+            bound.add(str(size))
+        else:
+            missing |= size.symbols - bound
+    for node in walk(nodes):
+        for size in (*node.op.dims(), *(size for v in node.results for size in v.type.sizes)):
+            missing |= size.symbols - bound
+    return sorted(missing)
 
 
 def _renumbered(text: str, start: int) -> str:
