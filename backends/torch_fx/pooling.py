@@ -8,11 +8,10 @@ from torch.fx import Proxy
 
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.backends.torch_fx.convolution import torch_pads
-from netdsl.dims import dmax
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
-from netdsl.ops.windows import extents, overhang
+from netdsl.ops.windows import extents
 
 
 def avg_pool3d(x: torch.Tensor, *args: Any) -> torch.Tensor:
@@ -22,7 +21,20 @@ def avg_pool3d(x: torch.Tensor, *args: Any) -> torch.Tensor:
     return F.avg_pool3d(x, *args)
 
 
-_MAX = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)
+def max_pool1d(
+    x: torch.Tensor,
+    kernel: tuple[int],
+    stride: tuple[int],
+    padding: tuple[int],
+    dilation: tuple[int],
+    ceil: bool = False,
+) -> torch.Tensor:
+    """`torch.max_pool1d`, which makes a free size a constant when it is exported."""
+    plane = torch.max_pool2d(x.unsqueeze(-2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation), ceil)
+    return plane.squeeze(-2)
+
+
+_MAX = (max_pool1d, torch.max_pool2d, torch.max_pool3d)
 _AVG = (F.avg_pool1d, F.avg_pool2d, avg_pool3d)
 _ADAPTIVE = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
 
@@ -33,11 +45,11 @@ def _max_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     op = op.normalised(node.operand_types)
     (x,) = operands
     function = _MAX[len(op.kernel) - 1]
-    before, after = op.padding[::2], op.padding[1::2]
-    if before == after:
-        return (e.call(function, x, op.kernel, op.stride, before, op.dilation, op.ceil),)
-    x = e.call(F.pad, x, _whole_padding(e, node, op, op.dilation), value=float("-inf"))
-    return (e.call(function, x, op.kernel, op.stride, 0, op.dilation),)
+    if _is_native(node, op):
+        return (e.call(function, x, op.kernel, op.stride, op.padding[::2], op.dilation, op.ceil),)
+    x = e.call(F.pad, x, torch_pads(_whole_padding(op)), value=float("-inf"))
+    y = e.call(function, x, op.kernel, op.stride, (0,) * len(op.kernel), op.dilation)
+    return (_started_inside(e, node, y, op, op.dilation),)
 
 
 def _avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
@@ -46,19 +58,16 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     op = op.normalised(node.operand_types)
     (x,) = operands
     function = _AVG[len(op.kernel) - 1]
-    before, after = op.padding[::2], op.padding[1::2]
-    if before == after:
-        return (e.call(function, x, op.kernel, op.stride, before, op.ceil, op.count_include_pad),)
-    ones = (1,) * len(op.kernel)
-    y = e.call(function, e.call(F.pad, x, _whole_padding(e, node, op, ones)), op.kernel, op.stride)
+    if _is_native(node, op):
+        return (e.call(function, x, op.kernel, op.stride, op.padding[::2], op.ceil, op.count_include_pad),)
+    y = e.call(function, e.call(F.pad, x, torch_pads(_whole_padding(op))), op.kernel, op.stride)
+    y = _started_inside(e, node, y, op, (1,) * len(op.kernel))
     if op.count_include_pad and not op.ceil:
         return (y,)
-    sizes = node.operand_types[0].sizes[2:]
-    counts = e.shape(node.result.type.sizes[2:])
-    for index, kernel in enumerate(op.kernel):
-        first, end = (-before[index], sizes[index] + after[index]) if op.count_include_pad else (0, sizes[index])
-        window = (kernel, op.stride[index], before[index])
-        y = e.call(_weighted_by_count, y, 2 + index, counts[index], window, first, e.dim(end))
+    for index, size in enumerate(node.operand_types[0].sizes[2:]):
+        before, after = op.padding[2 * index : 2 * index + 2]
+        counted = (-before, e.dim(size + after)) if op.count_include_pad else (0, e.dim(size))
+        y = e.call(means_of_part, y, 2 + index, (op.kernel[index], op.stride[index], before), *counted)
     return (y,)
 
 
@@ -68,25 +77,31 @@ def _adaptive_avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> t
     return (e.call(_ADAPTIVE[len(op.output) - 1], operands[0], op.output),)
 
 
-def _whole_padding(e: Emitter, node: Node, op: MaxPool | AvgPool, dilation: tuple[int, ...]) -> "list[int | Proxy]":
-    """The padding, and what the last windows span past it, as `torch.nn.functional.pad` takes them."""
-    if not op.ceil:
-        return list(torch_pads(op.padding))
-    sizes, counts = node.operand_types[0].sizes[2:], node.result.type.sizes[2:]
-    over = overhang(sizes, counts, extents(op.kernel, dilation), op.stride, op.padding)
-    result: list[int | Proxy] = []
-    for index in reversed(range(len(sizes))):
-        before, after = op.padding[2 * index : 2 * index + 2]
-        result += [before, e.dim(dmax(over[index], 0) + after)]
-    return result
+def _is_native(node: Node, op: MaxPool | AvgPool) -> bool:
+    """Whether torch's own attributes say it all; its `ceil_mode` makes a free size a constant when it is exported."""
+    is_free = not all(size.is_const for size in node.operand_types[0].sizes[2:])
+    return op.padding[::2] == op.padding[1::2] and not (op.ceil and is_free)
 
 
-def _weighted_by_count(
-    y: torch.Tensor, axis: int, count: int, window: tuple[int, int, int], first: int, end: int
-) -> torch.Tensor:
+def _whole_padding(op: MaxPool | AvgPool) -> tuple[int, ...]:
+    """The padding; with `ceil` as much more as turns rounding down into rounding up."""
+    added = [stride - 1 if op.ceil else 0 for stride in op.stride]
+    sides = zip(op.padding[::2], op.padding[1::2], added, strict=True)
+    return tuple(number for before, after, more in sides for number in (before, after + more))
+
+
+def _started_inside(e: Emitter, node: Node, y: Proxy, op: MaxPool | AvgPool, dilation: tuple[int, ...]) -> Proxy:
+    """`y` without windows that begin past the axis."""
+    for index, extent in enumerate(extents(op.kernel, dilation)):
+        if op.ceil and op.stride[index] > extent.value - op.padding[2 * index + 1]:
+            y = e.call(torch.narrow, y, 2 + index, 0, e.dim(node.result.type.sizes[2 + index]))
+    return y
+
+
+def means_of_part(y: torch.Tensor, axis: int, window: tuple[int, int, int], first: int, end: int) -> torch.Tensor:
     """Means over whole windows (kernel, stride, before) as means over the part of each from `first` to `end`."""
     kernel, stride, before = window
-    starts = torch.arange(count, device=y.device) * stride - before
+    starts = torch.arange(y.shape[axis], device=y.device) * stride - before
     inside = (starts + kernel).clamp(max=end) - starts.clamp(min=first)
     return y * (kernel / inside).to(y.dtype).reshape(-1, *(1,) * (y.dim() - 1 - axis))
 
