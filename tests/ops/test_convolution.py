@@ -215,4 +215,4 @@ def test_reference_of_a_residual_network_takes_seconds_at_most() -> None:
         x, weight = rng.normal(size=(1, inputs, size, size)), rng.normal(size=(outputs, inputs, kernel, kernel))
         for _ in range(repeats):
             evaluate(Conv((stride,), (kernel // 2,)), x, weight)
-    assert time.process_time() - start < 8.0
+    assert time.process_time() - start < 2.0
