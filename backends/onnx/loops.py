@@ -7,11 +7,12 @@ when `Scan` itself transposes an empty tensor: the steps are always the leading 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from netdsl.backends.onnx.element_types import through
 from netdsl.backends.onnx.emitter import GraphEmitter, Scope
 from netdsl.dims import Dim
 from netdsl.ir import Node, Region, Value
 from netdsl.ops.loop import Loop
-from netdsl.tensor_type import BOOL, I32, I64, DType, TensorType
+from netdsl.tensor_type import BOOL, I16, I32, I64, DType, TensorType
 
 #: (emitter, nodes, names of what is in scope, values that are read outside): enters the names of the results.
 LowerNodes = Callable[[GraphEmitter, Sequence[Node], dict[Value, str], Sequence[Value]], None]
@@ -191,10 +192,12 @@ def _results(
 
 
 def select(e: GraphEmitter, condition: str, yes: str, no: str, dtype: DType) -> str:
-    """`Where`, also for the types that ONNX Runtime has no kernel for."""
-    if (dtype.is_int and dtype.bits == 16) or dtype.name == "i8":
-        wide = [e.node("Cast", x, to=e.tensor_dtype(I32))[0] for x in (yes, no)]
-        return e.node("Cast", e.node("Where", condition, *wide)[0], to=e.tensor_dtype(dtype))[0]
+    """`Where`, also for bool and i16, for which ONNX Runtime has no kernel."""
+    if dtype.kind == "bool":
+        (chosen,) = e.node("And", condition, yes)
+        return e.node("Or", chosen, e.node("And", e.node("Not", condition)[0], no)[0])[0]
+    if dtype == I16:
+        return through(e, I32, I16, lambda *wide: e.node("Where", condition, *wide)[0], yes, no)
     return e.node("Where", condition, yes, no)[0]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netdsl.backends.onnx.storage import stored
 from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Value
 from netdsl.ops.activation import Sigmoid
@@ -12,7 +13,7 @@ from netdsl.ops.comparison import Gt
 from netdsl.ops.elementwise import Add, Mul
 from netdsl.ops.product import Matmul
 from netdsl.ops.unary import Tanh
-from netdsl.tensor_type import F16, F32, F64, I64, DType, tensor
+from netdsl.tensor_type import BOOL, F16, F32, F64, I8, I16, I32, I64, U8, DType, tensor
 from tests.backends.onnx_graphs import Array, Builder, compare, op_types
 
 B, T = Dim.of("B"), Dim.of("T")
@@ -144,3 +145,41 @@ def test_loop_in_a_loop_sees_outer_values(tmp_path: Path) -> None:
     ys, last = main.loop(outer, (xt, g, w_out), (next_g, g), (x, start, w), axis=1, count=T, sequences=1, carries=1)
     graph = main.graph({"x": x, "w": w, "start": start}, {"ys": ys, "last": last})
     compare(graph, cases(graph), folder=tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [I64, I32, I16, I8, U8, BOOL, F16, F64], ids=str)
+@pytest.mark.parametrize("facts", [Facts.EMPTY, AT_LEAST_ONE_STEP], ids=["loop", "scan"])
+def test_masked_values_of_every_type(dtype: DType, facts: Facts, tmp_path: Path) -> None:
+    """The body has no node: the step is the next carry and the yield, and a bool step says which rows stop."""
+    main = Builder(facts)
+    x, stop = Value(tensor(dtype, B, T, 2), "x"), Value(tensor(BOOL, B, T), "stop")
+    start, lengths = Value(tensor(dtype, B, 2), "start"), Value(tensor(I64, B), "lengths")
+    xt, stop_t, carry = Value(start.type, "x"), Value(tensor(BOOL, B), "stop"), Value(start.type, "h")
+    has_until = facts == Facts.EMPTY
+    results = main.loop(
+        Builder(facts),
+        (xt, stop_t, carry),
+        (xt, xt, carry, *([stop_t] if has_until else [])),
+        (x, stop, lengths, start),
+        axis=1,
+        count=T,
+        sequences=2,
+        carries=1,
+        has_length=True,
+        has_until=has_until,
+    )
+    graph = main.graph(
+        {"x": x, "stop": stop, "start": start, "lengths": lengths}, dict(zip(("y", "z", "h"), results, strict=True))
+    )
+    rng = np.random.default_rng(0)
+    kind = stored(dtype)
+    made = [
+        {
+            "x": rng.integers(0, 2 if dtype == BOOL else 9, (rows, steps, 2)).astype(kind),
+            "stop": rng.random((rows, steps)) < 0.3,
+            "start": rng.integers(0, 2, (rows, 2)).astype(kind),
+            "lengths": rng.integers(0, steps + 2, rows),
+        }
+        for rows, steps in ((4, 5), (1, 1), (0, 2))
+    ]
+    compare(graph, made, folder=tmp_path, rtol=0, atol=0)
