@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def call_block(
-    body: Body, target: "BlockRef | InstanceRef", arguments: list[Argument], span: Span, name: str, label: "s.Labelled | None"
+    body: Body,
+    target: "BlockRef | InstanceRef",
+    arguments: list[Argument],
+    span: Span,
+    name: str,
+    label: "s.Labelled | None",
 ) -> CheckValue:
     """Check a call of a block or of a `let` instance, and append its nodes.
 
@@ -58,13 +63,23 @@ def call_block(
     _check_shared(instance, template, span)
     if template.params and instance is None and body.in_unlabelled_loop is not None:
         raise mistake(
-            "E0337", f"this loop makes parameters of `{header.name}`, so it needs a label", span,
-            others=((body.in_unlabelled_loop, "this loop"),), help="label it: `repeat n as blocks { .. }`",
+            "E0337",
+            f"this loop makes parameters of `{header.name}`, so it needs a label",
+            span,
+            others=((body.in_unlabelled_loop, "this loop"),),
+            help="label it: `repeat n as blocks { .. }`",
         )
+    checker.limits.check_nodes(body.builder.size + template.size + 1, span)
     if instance is not None and owner is not body.builder:
         _make_in_owner(instance, template, owner)
     mapping = stamp(
-        template, body.builder, [t.value for t in tensors.values()], [t.value for t in given.values()], path, span, shared
+        template,
+        body.builder,
+        [t.value for t in tensors.values()],
+        [t.value for t in given.values()],
+        path,
+        span,
+        shared,
     )
     if instance is not None:
         instance.is_bound = True
@@ -96,8 +111,11 @@ def _check_shared(instance: "InstanceRef | None", template: Template, span: Span
         known = instance.params.get(entry.path)
         if known is not None and known.type.without_names() != entry.type.without_names():
             raise mistake(
-                "E0338", f"`{instance.path}` shares `{entry.path}`, which is {known.type} from its first call and "
-                f"would be {entry.type} here", span, others=((instance.span, "declared here"),),
+                "E0338",
+                f"`{instance.path}` shares `{entry.path}`, which is {known.type} from its first call and "
+                f"would be {entry.type} here",
+                span,
+                others=((instance.span, "declared here"),),
             )
 
 
@@ -126,10 +144,14 @@ def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> B
         if param.name in bound:
             value = bound[param.name]
         elif param.default is not None:
-            value = statics.convert(inner, inner.evaluate(param.default), param.type, param.default.span, f"`{param.name}`")
+            value = statics.convert(
+                inner, inner.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
+            )
         else:
             raise mistake(
-                "E0334", f"`{header.name}` needs `{param.name}`", span,
+                "E0334",
+                f"`{header.name}` needs `{param.name}`",
+                span,
                 others=((param.span, "declared here, without a default"),),
                 help=f"write `{header.name}[{param.name}=..]`",
             )
@@ -172,8 +194,12 @@ def bind_arguments(
         if argument.name is None:
             free = [n for n in order if n not in slots]
             if not free:
-                raise mistake("E0323", f"`{header.name}` takes {len(params)} {_tensors(len(params))}, found more", argument.span,
-                              others=((header.name_span, "declared here"),))
+                raise mistake(
+                    "E0323",
+                    f"`{header.name}` takes {len(params)} {_tensors(len(params))}, found more",
+                    argument.span,
+                    others=((header.name_span, "declared here"),),
+                )
             slots[free[0]] = argument
         elif argument.name in params:
             if argument.name in slots:
@@ -184,9 +210,13 @@ def bind_arguments(
         else:
             known = [*params, *declared]
             near = suggest(argument.name, known)
-            raise mistake("E0330", f"`{header.name}` has no input `{argument.name}`", argument.span,
-                          others=((header.name_span, "declared here"),),
-                          help=f"did you mean `{near}`?" if near else None)
+            raise mistake(
+                "E0330",
+                f"`{header.name}` has no input `{argument.name}`",
+                argument.span,
+                others=((header.name_span, "declared here"),),
+                help=f"did you mean `{near}`?" if near else None,
+            )
     tensors: dict[str, TensorValue] = {}
     for name, param in params.items():
         if name not in slots:
@@ -194,8 +224,12 @@ def bind_arguments(
                 inner.scope.bind(name, None, "input", param.span)
                 continue
             if param.default is None:
-                raise mistake("E0323", f"`{header.name}` needs `{name}`: it takes {len(params)} {_tensors(len(params))}, found {len(slots)}",
-                              span, others=((param.span, "declared here"),))
+                raise mistake(
+                    "E0323",
+                    f"`{header.name}` needs `{name}`: it takes {len(params)} {_tensors(len(params))}, found {len(slots)}",
+                    span,
+                    others=((param.span, "declared here"),),
+                )
             raise mistake("E0304", "the default of an input is `none`", param.span)
         argument = slots[name]
         if argument.value is None:
@@ -233,7 +267,12 @@ def _param_names(decl: "s.Block | s.Extern") -> list[str]:
 
 
 def template_of(
-    checker: "Checker", ref: BlockRef, inner: Body, tensors: dict[str, TensorValue], given: dict[str, TensorValue], span: Span
+    checker: "Checker",
+    ref: BlockRef,
+    inner: Body,
+    tensors: dict[str, TensorValue],
+    given: dict[str, TensorValue],
+    span: Span,
 ) -> Template | None:
     """The checked body, from the memo where the same types were met before; None when it was reported."""
     key = (
@@ -248,20 +287,21 @@ def template_of(
     if key in checker.memo:
         return checker.memo[key]
     if checker.depth >= checker.limits.depth:
-        raise mistake("E0526", f"calls nest more than {checker.limits.depth} deep: is `{ref.name}` calling itself?", span)
+        raise mistake(
+            "E0526", f"calls nest more than {checker.limits.depth} deep: is `{ref.name}` calling itself?", span
+        )
     checker.depth += 1
-    checker.reporter.chain.append(f"{ref.name}, line {span.line}")
     before = len(checker.reporter.diagnostics)
     template: Template | None = None
-    try:
-        template = check_template(ref, inner, tensors, given)
-    except Mistake as error:
-        checker.reporter.add(error.diagnostic)
-    except Silent:
-        pass
-    finally:
-        checker.reporter.chain.pop()
-        checker.depth -= 1
+    with checker.reporter.inside(ref.name, ref.decl.header.name_span, span):
+        try:
+            template = check_template(ref, inner, tensors, given)
+        except Mistake as error:
+            checker.reporter.add(error.diagnostic)
+        except Silent:
+            pass
+        finally:
+            checker.depth -= 1
     if len(checker.reporter.diagnostics) > before:
         template = None
     if not any(isinstance(v, InstanceRef) and v.owner.states for _, v in ref.statics):

@@ -118,7 +118,9 @@ class Body:
             if self.generic:
                 raise Silent
             raise mistake(
-                "E0302", f"{what} must be known when building, and {value} is a free dimension", expr.span,
+                "E0302",
+                f"{what} must be known when building, and {value} is a free dimension",
+                expr.span,
                 f"{value} is known only at run time",
                 help=f"make it static: `[{value}: int]` in the network's header" if value.name else None,
             )
@@ -163,7 +165,9 @@ class Body:
         values = self.builder.emit(op, [v.value for v in operands], results, span, hint)
         return tuple(TensorValue(v, t) for v, t in zip(values, results, strict=True))
 
-    def apply1(self, op: Op, operands: Sequence[TensorValue], span: Span, operand_spans: Sequence[Span] = ()) -> TensorValue:
+    def apply1(
+        self, op: Op, operands: Sequence[TensorValue], span: Span, operand_spans: Sequence[Span] = ()
+    ) -> TensorValue:
         (result,) = self.apply(op, operands, span, operand_spans)
         return result
 
@@ -179,8 +183,12 @@ class Body:
                 if high is not None and high < 0:
                     raise mistake("E0209", f"this value would have a size of {size}, below 0", span)
             if size.is_const and not 0 <= size.value < 2**31:
-                raise mistake("E0209", f"this value would have an axis of size {size.value}", span,
-                              help="sizes lie between 0 and 2147483647")
+                raise mistake(
+                    "E0209",
+                    f"this value would have an axis of size {size.value}",
+                    span,
+                    help="sizes lie between 0 and 2147483647",
+                )
             if size is not axis.size:
                 changed = True
                 axis = type(axis)(axis.name, size, axis.structure)

@@ -27,7 +27,10 @@ class ParamEntry:
 
 @dataclass(eq=False, slots=True)
 class Template:
-    """A block body checked once for its statics, input types, facts and mode (rule R8), to be stamped at calls."""
+    """A block body checked once for its statics, input types, facts and mode (rule R8), to be stamped at calls.
+
+    Args: size: its nodes, those in regions too, and its calls.
+    """
 
     block: str
     statics: tuple[tuple[str, str], ...]
@@ -160,7 +163,7 @@ def stamp(
     made = [_copy(node, mapping, base) for node in template.nodes]
     for node in made:
         into.append(node)
-    into.size += template.size - len(template.nodes)
+    into.size += template.size - len(template.nodes) + 1
     rows = [
         Instance(
             0,

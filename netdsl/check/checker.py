@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.check.builder import Template
-from netdsl.check.limits import Limits
+from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.report import Mistake, Reporter, mistake
-from netdsl.check.values import BlockRef, CheckValue, ConstFunction
+from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
 from netdsl.tensor_type import DTYPES, F32, DType
@@ -29,6 +29,8 @@ class Checker:
     limits: Limits = field(default_factory=Limits)
     memo: dict[Any, Template | None] = field(default_factory=dict)
     depth: int = 0
+    level: int = 0
+    work: Work = field(default_factory=Work)
     turns: int = 1
     used_blocks: set[int] = field(default_factory=set)
     #: The network being checked, for messages about its free dimensions.
@@ -52,8 +54,13 @@ class Checker:
         found = body.scope.find(name)
         if found is not None:
             if found.kind == "one_side":
-                raise mistake("E0306", f"`{name}` is defined on one side of an `if` only", span,
-                              others=((found.span, "defined here"),), help="define it on both sides, or before the `if`")
+                raise mistake(
+                    "E0306",
+                    f"`{name}` is defined on one side of an `if` only",
+                    span,
+                    others=((found.span, "defined here"),),
+                    help="define it on both sides, or before the `if`",
+                )
             return found.value
         return self.global_name(body.file, name, span)
 
@@ -65,6 +72,8 @@ class Checker:
         declared = file.find(name) or self.library.prelude(name)
         if declared is not None:
             scope, item = declared
+            if id(item) in scope.damaged:
+                return POISON
             if isinstance(item, s.Const):
                 return ConstFunction(item, scope) if item.params is not None else constant_of(self, scope, item)
             if isinstance(item, s.Recipe):
@@ -75,7 +84,11 @@ class Checker:
             return BUILTINS[name]
         if name in DTYPES:
             return DTYPES[name]
-        raise self.unknown(name, span, [*file.own, *file.imported, *file.modules, *self.library.prelude_names(), *BUILTINS, *DTYPES])
+        if name in file.lost:
+            return POISON
+        raise self.unknown(
+            name, span, [*file.own, *file.imported, *file.modules, *self.library.prelude_names(), *BUILTINS, *DTYPES]
+        )
 
     def unknown_name(self, body: "Body", expr: s.Name) -> Mistake:
         try:

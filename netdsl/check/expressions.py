@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.check import calls, operators, statics
-from netdsl.check.report import Mistake, Silent, mistake
+from netdsl.check.report import Mistake, Silent, mistake, size_mistake
 from netdsl.check.values import (
     POISON,
     BlockRef,
@@ -21,6 +21,7 @@ from netdsl.check.values import (
     describe,
 )
 from netdsl.did_you_mean import suggest
+from netdsl.dims import DimError
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
@@ -31,7 +32,19 @@ def evaluate(body: "Body", expr: s.Expr) -> CheckValue:
 
     Raises: Mistake: reported at the statement; Silent: it depends on something already reported.
     """
-    return _EVALUATE[type(expr)](body, expr)
+    checker = body.checker
+    checker.level += 1
+    checker.work.steps += 1
+    try:
+        if checker.level > checker.limits.levels:
+            raise mistake("E0526", f"expressions and calls nest more than {checker.limits.levels:,} deep", expr.span)
+        if checker.work.steps > checker.limits.steps:
+            raise mistake("E0528", f"checking this file takes more than {checker.limits.steps:,} steps", expr.span)
+        return _EVALUATE[type(expr)](body, expr)
+    except DimError as error:
+        raise size_mistake(error, expr.span) from None
+    finally:
+        checker.level -= 1
 
 
 def _name(body: "Body", expr: s.Name) -> CheckValue:
@@ -57,10 +70,12 @@ def _paren(body: "Body", expr: s.Paren) -> CheckValue:
 
 
 def _tuple(body: "Body", expr: s.TupleExpr) -> CheckValue:
+    items: list[CheckValue] = []
     for item in expr.items:
         if item.splat:
             raise mistake("E0325", "`**` stands in a call only", item.span)
-    return TupleValue(tuple(evaluate(body, i.value) for i in expr.items), tuple(i.name for i in expr.items))
+        items.append(evaluate(body, item.value))
+    return TupleValue(tuple(items), tuple(i.name for i in expr.items))
 
 
 def _list(body: "Body", expr: s.ListExpr) -> CheckValue:
@@ -118,8 +133,12 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
         if module is not None:
             if expr.name not in module.own or expr.name.startswith("_"):
                 near = suggest(expr.name, module.public_names())
-                raise mistake("E0313", f"`{expr.base.id}` has no public name `{expr.name}`", expr.name_span,
-                              help=f"did you mean `{near}`?" if near else None)
+                raise mistake(
+                    "E0313",
+                    f"`{expr.base.id}` has no public name `{expr.name}`",
+                    expr.name_span,
+                    help=f"did you mean `{near}`?" if near else None,
+                )
             return body.checker.global_name(module, expr.name, expr.name_span)
     base = evaluate(body, expr.base)
     match base:
@@ -128,8 +147,12 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
                 return base.items[base.names.index(expr.name)]
             names = [n for n in base.names if n]
             near = suggest(expr.name, names)
-            raise mistake("E0328", f"the tuple has no field `{expr.name}`", expr.name_span,
-                          help=f"did you mean `{near}`?" if near else None)
+            raise mistake(
+                "E0328",
+                f"the tuple has no field `{expr.name}`",
+                expr.name_span,
+                help=f"did you mean `{near}`?" if near else None,
+            )
         case TensorValue() if expr.name == "T":
             if base.type.rank < 2:
                 raise mistake("E0205", f"`.T` swaps the last two axes, and this is {base.type}", expr.span)
@@ -142,8 +165,12 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
         case _ if base is POISON:
             return POISON
     near = suggest(expr.name, ["T"]) if isinstance(base, TensorValue) else None
-    raise mistake("E0328", f"{describe(base)} has no field `{expr.name}`", expr.name_span,
-                  help=f"did you mean `{near}`?" if near else None)
+    raise mistake(
+        "E0328",
+        f"{describe(base)} has no field `{expr.name}`",
+        expr.name_span,
+        help=f"did you mean `{near}`?" if near else None,
+    )
 
 
 def _range(body: "Body", expr: s.Range) -> CheckValue:

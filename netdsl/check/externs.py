@@ -16,8 +16,12 @@ def extern_result(body: Body, decl: s.Extern) -> CheckValue:
     from netdsl.check.types import tensor_type
 
     if decl.plugin.count(":") != 1 or not all(p.isidentifier() for p in decl.plugin.replace(":", ".").split(".")):
-        raise mistake("E0364", f'"{decl.plugin}" does not name a plug-in function', decl.plugin_span,
-                      help='write it like "my_plugin:function"')
+        raise mistake(
+            "E0364",
+            f'"{decl.plugin}" does not name a plug-in function',
+            decl.plugin_span,
+            help='write it like "my_plugin:function"',
+        )
     fields = result_fields(decl.header)
     types = tuple(tensor_type(body, written) for _, written in fields)
     statics = []

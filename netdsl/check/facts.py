@@ -19,7 +19,10 @@ def relations(body: Body, fact: s.Fact) -> "list[Relation] | bool":
         numbers = [plain(v) for v in (value, low, high)]
         if all(isinstance(n, (int, float)) for n in numbers):
             return bool(numbers[1] <= numbers[0] <= numbers[2])  # type: ignore[operator]
-        return [(">=", _size(body, value, fact), _size(body, low, fact)), ("<=", _size(body, value, fact), _size(body, high, fact))]
+        return [
+            (">=", _size(body, value, fact), _size(body, low, fact)),
+            ("<=", _size(body, value, fact), _size(body, high, fact)),
+        ]
     expr = fact.value
     while isinstance(expr, s.Paren):
         expr = expr.inner
@@ -53,19 +56,32 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
         text = inner.text(fact)  # type: ignore[arg-type]
         if isinstance(found, bool):
             if not found:
-                raise mistake("E0210", f"`{header.name}` needs `{text}`{_values(inner, fact)}", span, "this call",
-                              others=((fact.span, "required here"),))
+                raise mistake(
+                    "E0210",
+                    f"`{header.name}` needs `{text}`{_values(inner, fact)}",
+                    span,
+                    "this call",
+                    others=((fact.span, "required here"),),
+                )
             continue
         for op, left, right in found:
             answer = facts.prove(op, left, right)  # type: ignore[arg-type]
             if answer is False:
-                raise mistake("E0210", f"`{header.name}` needs `{text}`{_values(inner, fact)}", span, "this call",
-                              others=((fact.span, "required here"),))
+                raise mistake(
+                    "E0210",
+                    f"`{header.name}` needs `{text}`{_values(inner, fact)}",
+                    span,
+                    "this call",
+                    others=((fact.span, "required here"),),
+                )
             if answer is None:
                 if not caller.generic:
                     raise mistake(
-                        "E0211", f"`{header.name}` needs `{text}`, and nothing says that {left} {op} {right}", span,
-                        "this call", others=((fact.span, "required here"),),
+                        "E0211",
+                        f"`{header.name}` needs `{text}`, and nothing says that {left} {op} {right}",
+                        span,
+                        "this call",
+                        others=((fact.span, "required here"),),
                         help=f"add `where {left} {op} {right}` to the header of the network",
                     )
                 facts = facts.with_fact(op, left, right)  # type: ignore[arg-type]
@@ -114,8 +130,12 @@ def assume_where(body: Body, header: s.Header) -> Facts:
     for name, origin in body.dims.items():
         low, high = facts.bounds(origin.value.dim)
         if not origin.value.dim.is_const and low is not None and low == high:
-            raise mistake("E0213", f"the free dimension `{name}` can only be {low}", origin.header,
-                          help=f"write {low} in place of `{name}`, or make it static: `[{name}: int = {low}]`")
+            raise mistake(
+                "E0213",
+                f"the free dimension `{name}` can only be {low}",
+                origin.header,
+                help=f"write {low} in place of `{name}`, or make it static: `[{name}: int = {low}]`",
+            )
     return facts
 
 

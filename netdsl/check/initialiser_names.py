@@ -42,14 +42,20 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
     if not isinstance(name_expr, s.Name) or name_expr.id not in INITIALISERS:
         text = body.text(name_expr)
         near = suggest(text, list(INITIALISERS))
-        raise mistake("E0350", f"`{text}` is not an initialiser", name_expr.span,
-                      help=f"did you mean `{near}`?" if near else f"initialisers are {', '.join(sorted(INITIALISERS))}")
+        raise mistake(
+            "E0350",
+            f"`{text}` is not an initialiser",
+            name_expr.span,
+            help=f"did you mean `{near}`?" if near else f"initialisers are {', '.join(sorted(INITIALISERS))}",
+        )
     fields = INITIALISERS[name_expr.id]
     values: dict[str, float | int | bool] = {}
     for position, arg in enumerate(() if body.generic else args):
         name = arg.name or (fields[position][0] if position < len(fields) else None)
         if name not in dict(fields):
-            raise mistake("E0330", f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}", arg.span)
+            raise mistake(
+                "E0330", f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}", arg.span
+            )
         value = plain(body.evaluate(arg.value))
         if isinstance(value, TensorValue) and any(d.code == "E0212" for d in body.checker.reporter.diagnostics):
             raise Silent

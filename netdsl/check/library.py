@@ -9,19 +9,51 @@ from netdsl.ops import OPS
 
 #: Primitives that are reached through a function or an operator instead of their own name.
 _INNER = {
-    "loop", "constant", "full", "dim_value", "pick", "slice", "reshape", "transpose", "broadcast", "iota", "eye", "pad",
-    "split", "one_hot", "length_mask", "tri_mask", "dropout", "with_gradient", "variance", "extern_call",
+    "loop",
+    "constant",
+    "full",
+    "dim_value",
+    "pick",
+    "slice",
+    "reshape",
+    "transpose",
+    "broadcast",
+    "iota",
+    "eye",
+    "pad",
+    "split",
+    "one_hot",
+    "length_mask",
+    "tri_mask",
+    "dropout",
+    "with_gradient",
+    "variance",
+    "extern_call",
     *m.REDUCTIONS.values(),
 }
 
 _NUMBERS = {
-    "sqrt": "sqrt", "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "floor": "floor", "ceil": "ceil",
-    "tanh": "tanh", "round": "round", "abs": "abs", "log1p": "log1p", "expm1": "expm1", "erf": "erf",
+    "sqrt": "sqrt",
+    "exp": "exp",
+    "log": "log",
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "floor": "floor",
+    "ceil": "ceil",
+    "tanh": "tanh",
+    "round": "round",
+    "abs": "abs",
+    "log1p": "log1p",
+    "expm1": "expm1",
+    "erf": "erf",
 }
 
 _MACROS = (
-    *(Macro(n, m.reduce, f"{n}[axis=1](x)", f"`{n}` over axes; all of them by default.", ("axis", "keep"))
-      for n in m.REDUCTIONS),
+    *(
+        Macro(n, m.reduce, f"{n}[axis=1](x)", f"`{n}` over axes; all of them by default.", ("axis", "keep"))
+        for n in m.REDUCTIONS
+    ),
     Macro("var", m.variance, "var[axis=1](x)", "Variance over axes, biased unless `correction=1`.", ("axis", "keep")),
     Macro("std", m.variance, "std[axis=1](x)", "Standard deviation over axes.", ("axis", "keep")),
     *(Macro(n, m.elementwise_math, f"{n}(x)", f"`{n}` of a number or of each element.", ()) for n in _NUMBERS),
@@ -33,23 +65,47 @@ _MACROS = (
     Macro("float", m.to_float, "float(x)", "A static number as a float.", ()),
     Macro("ceil_div", m.ceil_div, "ceil_div(a, b)", "a / b rounded up, on ints and sizes.", ()),
     Macro("ntuple", m.ntuple, "ntuple(k, 2)", "k for each of 2 axes; a list of that length stays as it is.", ()),
-    *(Macro(n, sh.fill, f"{n}[B, 4]", "A tensor of one value; `dtype=` says of which type.", None, True)
-      for n in ("zeros", "ones", "full")),
+    *(
+        Macro(n, sh.fill, f"{n}[B, 4]", "A tensor of one value; `dtype=` says of which type.", None, True)
+        for n in ("zeros", "ones", "full")
+    ),
     Macro("broadcast", sh.broadcast, "broadcast[B, 4](x)", "Stretched to these axes, aligned from the right.", None),
     Macro("reshape", sh.reshape, "reshape[B, -1](x)", "The same elements in other axes; one -1 is inferred.", None),
     Macro("flatten", sh.flatten, "flatten[start=1](x)", "The axes from `start` on as one.", ("start",)),
-    Macro("transpose", sh.transpose, "transpose[0, 2, 1](x)", "Axes in another order; without brackets the last two swap.", None),
+    Macro(
+        "transpose",
+        sh.transpose,
+        "transpose[0, 2, 1](x)",
+        "Axes in another order; without brackets the last two swap.",
+        None,
+    ),
     Macro("rearrange", sh.rearrange, 'rearrange["b (h d) -> b h d", h=4](x)', "einops patterns.", ("pattern",)),
     Macro("rename", sh.rename, "rename[N, S](x)", "The axis named N is called S from here on.", None, takes_names=True),
     Macro("pad", sh.pad, "pad[(1, 1)](x)", "Padding of the last axes, one (before, after) pair each.", None),
     Macro("split", sh.split, "split[3, axis=-1](x)", "Equal parts, or parts of given sizes.", ("parts", "axis")),
     Macro("iota", sh.with_named_axis("iota", 0), "iota[N]", "0, 1, .. N - 1.", ("size", "dtype"), True),  # type: ignore[arg-type]
     Macro("eye", sh.eye, "eye[N]", "Ones on the diagonal.", ("size", "dtype"), True),
-    Macro("one_hot", sh.with_named_axis("one_hot", -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")),  # type: ignore[arg-type]
-    Macro("length_mask", sh.with_named_axis("length_mask", -1), "length_mask[N](length)", "true before each length.", ("size",)),  # type: ignore[arg-type]
-    Macro("tri_mask", sh.tri_mask, "tri_mask[N, M]", "true at and below the diagonal.", ("rows", "cols", "diagonal"), True),
+    Macro(
+        "one_hot", sh.with_named_axis("one_hot", -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")
+    ),  # type: ignore[arg-type]
+    Macro(
+        "length_mask",
+        sh.with_named_axis("length_mask", -1),
+        "length_mask[N](length)",
+        "true before each length.",
+        ("size",),
+    ),  # type: ignore[arg-type]
+    Macro(
+        "tri_mask", sh.tri_mask, "tri_mask[N, M]", "true at and below the diagonal.", ("rows", "cols", "diagonal"), True
+    ),
     Macro("dropout", sh.dropout, "dropout[p](x)", "In training zeroes at random; else the identity.", ("p",)),
-    Macro("with_gradient", sh.with_gradient, "with_gradient(value, of=proxy)", "Forward the first, backward the second.", ()),
+    Macro(
+        "with_gradient",
+        sh.with_gradient,
+        "with_gradient(value, of=proxy)",
+        "Forward the first, backward the second.",
+        (),
+    ),
 )
 
 BUILTINS: dict[str, CheckValue] = {

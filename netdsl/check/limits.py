@@ -1,10 +1,18 @@
 """Budgets: what a text may make the compiler do (codes E05..)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netdsl.check.report import mistake
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
+
+
+@dataclass(slots=True)
+class Work:
+    """What the checks of one file have done so far: `steps` are expressions evaluated and nodes copied."""
+
+    steps: int = 0
 
 
 @dataclass(slots=True)
@@ -15,18 +23,28 @@ class Limits:
         nodes:     expanded graph nodes.
         turns:     product of nested `repeat` and `for` counts.
         depth:     nested block calls.
+        levels:    expressions inside of each other, over all nested calls.
+        steps:     expressions evaluated and nodes copied, over all networks of a file.
         params:    elements of all parameters.
         tensor_elements: elements of one tensor of constant shape.
+        axes:      axes of one tensor.
+        items:     items of a static list, and letters of a string that is put together.
     """
 
     nodes: int = 200_000
     turns: int = 100_000
     depth: int = 64
+    levels: int = 4_000
+    steps: int = 4_000_000
     params: int = 2**31
     tensor_elements: int = 2**40
+    axes: int = 64
+    items: int = 100_000
 
     def elements(self, t: TensorType, span: Span) -> None:
-        """Raises: Mistake E0523: a tensor of constant shape has too many elements."""
+        """Raises: Mistake E0523: a tensor of constant shape has too many elements, or a tensor too many axes."""
+        if t.rank > self.axes:
+            raise mistake("E0523", f"a tensor has at most {self.axes} axes, and this one has {t.rank}", span)
         total = 1
         for axis in t.axes:
             if axis.size.is_const:
@@ -37,10 +55,30 @@ class Limits:
     def check_nodes(self, count: int, span: Span) -> None:
         """Raises: Mistake E0521."""
         if count > self.nodes:
-            raise mistake("E0521", f"the network expands to more than {self.nodes:,} nodes", span,
-                          help="raise the limit with `--max-nodes` if this is meant")
+            raise mistake(
+                "E0521",
+                f"the network expands to more than {self.nodes:,} nodes",
+                span,
+                help="raise the limit with `--max-nodes` if this is meant",
+            )
+
+    def check_params(self, types: Sequence[TensorType], span: Span) -> None:
+        """Raises: Mistake E0523: all parameters together have too many elements."""
+        total = sum(t.numel().value for t in types if t.is_static)
+        if total > self.params:
+            raise mistake(
+                "E0523",
+                f"the parameters of this network have {total:,} elements together, more than {self.params:,}",
+                span,
+                help="raise the limit with `--max-params` if this is meant",
+            )
 
     def check_turns(self, count: int, span: Span) -> None:
         """Raises: Mistake E0522."""
         if count > self.turns:
             raise mistake("E0522", f"nested loops make {count:,} turns, more than {self.turns:,}", span)
+
+    def check_items(self, count: int, span: Span) -> None:
+        """Raises: Mistake E0527: a static list or string grows too long."""
+        if count > self.items:
+            raise mistake("E0527", f"this grows to {count:,} items, more than {self.items:,}", span)

@@ -28,6 +28,10 @@ def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | Non
     else:
         dtype = like.storage
     if isinstance(value, bool) != (dtype.kind == "bool") or (isinstance(value, float) and dtype.kind != "float"):
-        raise mistake("E0201", f"a {type(value).__name__} does not fit among {dtype} elements", span,
-                      help=f"convert the tensor: `cast[{'bool' if isinstance(value, bool) else 'f32'}](..)`")
+        raise mistake(
+            "E0201",
+            f"a {type(value).__name__} does not fit among {dtype} elements",
+            span,
+            help=f"convert the tensor: `cast[{'bool' if isinstance(value, bool) else 'f32'}](..)`",
+        )
     return body.apply1(OPS["constant"]((float(value) if dtype.is_float else value,), (), dtype), (), span)

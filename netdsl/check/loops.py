@@ -61,9 +61,13 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
             count = DimValue(size, sequence.value.type.axes[rank_axis].name)
             continue
         try:
-            unify_axis(Axis(count.name, count.dim), sequence.value.type.axes[rank_axis], body.builder.facts, what="`scan`")
+            unify_axis(
+                Axis(count.name, count.dim), sequence.value.type.axes[rank_axis], body.builder.facts, what="`scan`"
+            )
         except ShapeError as error:
-            raise mistake(error.code, error.title, sequence.span, f"this is {sequence.value.type}", help=error.help) from None
+            raise mistake(
+                error.code, error.title, sequence.span, f"this is {sequence.value.type}", help=error.help
+            ) from None
     assert count is not None
     carries, names = _carries(body, expr.start, expr)
     op = Loop(rank_axis, count.dim, len(sequences), len(carries), 0, options.reverse, options.length is not None)
@@ -84,7 +88,9 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     rows = body.builder.instances
     for i in range(first_instance, len(rows)):
         row = rows[i]
-        rows[i] = replace(row, inputs=tuple(moved.get(v, v) for v in row.inputs), outputs=tuple(moved.get(v, v) for v in row.outputs))
+        rows[i] = replace(
+            row, inputs=tuple(moved.get(v, v) for v in row.inputs), outputs=tuple(moved.get(v, v) for v in row.outputs)
+        )
     op = replace(op, yields=len(yields))
     operands = [sequence.value.value for sequence in sequences]
     types = [sequence.value.type for sequence in sequences]
@@ -151,14 +157,21 @@ def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop, has_s
             if given is not None:
                 length = body.tensor(given, arg.span, like=I64, what="`length`")
     if axis is None:
-        raise mistake("E0357", "`scan` needs the axis it runs over", expr.over.span, help=f"write `{body.text(expr.over)}[axis=1]`")
+        raise mistake(
+            "E0357",
+            "`scan` needs the axis it runs over",
+            expr.over.span,
+            help=f"write `{body.text(expr.over)}[axis=1]`",
+        )
     return Options(axis, reverse, length)
 
 
 def _axis(axis: int, sequences: list[Sequence_], expr: s.Loop) -> int:
     if not sequences:
         if axis < 0:
-            raise mistake("E0206", f"a count has no axis {axis}", expr.over.span, help="name the axis of the results from 0")
+            raise mistake(
+                "E0206", f"a count has no axis {axis}", expr.over.span, help="name the axis of the results from 0"
+            )
         return axis
     ranks = {q.value.type.rank for q in sequences}
     least = min(ranks)
@@ -200,7 +213,9 @@ def _run_cell(
     cell = body.evaluate(expr.cell)
     if not isinstance(cell, (BlockRef, InstanceRef)):
         raise mistake("E0359", f"`scan` needs a block as its cell, found {describe(cell)}", expr.cell.span)
-    arguments = [calls.Argument(None, v, expr.over.span if i < steps else expr.start.span) for i, v in enumerate(inside)]
+    arguments = [
+        calls.Argument(None, v, expr.over.span if i < steps else expr.start.span) for i, v in enumerate(inside)
+    ]
     func = expr.cell.base if isinstance(expr.cell, s.Index) else expr.cell
     result = calls.call(body, cell, arguments, expr.cell.span, func, None)
     items = list(result.items) if isinstance(result, TupleValue) else [result]
@@ -210,18 +225,27 @@ def _run_cell(
     if len(tensors) == len(carries) + 1:
         return tensors[1:], tensors[:1]
     raise mistake(
-        "E0359", f"the cell returns {len(tensors)} values for {len(carries)} carried ones", expr.cell.span,
+        "E0359",
+        f"the cell returns {len(tensors)} values for {len(carries)} carried ones",
+        expr.cell.span,
         others=((expr.start.span, f"{len(carries)} carried"),),
         help="a cell returns the carried values, or an output and then the carried values",
     )
 
 
 def _run_body(
-    body: "Body", expr: s.Loop, sequences: list[Sequence_], inside: list[TensorValue], steps: int, names: list[str | None]
+    body: "Body",
+    expr: s.Loop,
+    sequences: list[Sequence_],
+    inside: list[TensorValue],
+    steps: int,
+    names: list[str | None],
 ) -> tuple[list[TensorValue], list[TensorValue]]:
     assert expr.body is not None
     if None in names:
-        raise mistake("E0358", "the carried values of a loop body need names", expr.start.span, help="write `from (h=..)`")
+        raise mistake(
+            "E0358", "the carried values of a loop body need names", expr.start.span, help="write `from (h=..)`"
+        )
     reporter = body.checker.reporter
     before = len(reporter.diagnostics)
     body.yields.append([])
@@ -263,8 +287,12 @@ def _carried(body: "Body", start: TensorValue, end: TensorValue, name: str | Non
             answer = a.size == b.size or body.builder.facts.prove_eq(a.size, b.size)
             same = same and (answer is True or (answer is None and body.generic))
     if not same:
-        raise mistake("E0360", f"{what} keeps its type through the loop: it starts as {start.type} and becomes {end.type}",
-                      expr.start.span, others=((span, f"{end.type} after a step"),))
+        raise mistake(
+            "E0360",
+            f"{what} keeps its type through the loop: it starts as {start.type} and becomes {end.type}",
+            expr.start.span,
+            others=((span, f"{end.type} after a step"),),
+        )
     return TensorValue(end.value, start.type)
 
 
@@ -278,8 +306,13 @@ def _check_length(body: "Body", length: TensorValue, carries: list[TensorValue],
     for carry in carries:
         head: TensorType = carry.type.with_axes(carry.type.axes[: length.type.rank])
         fits = head.rank == length.type.rank and all(
-            body.builder.facts.prove_eq(a.size, b.size) is True for a, b in zip(head.axes, length.type.axes, strict=True)
+            body.builder.facts.prove_eq(a.size, b.size) is True
+            for a, b in zip(head.axes, length.type.axes, strict=True)
         )
         if not fits and not body.generic:
-            raise mistake("E0361", f"`length` is {length.type}, and the carried value {carry.type} has other rows", expr.over.span,
-                          others=((expr.start.span, "carried from here"),))
+            raise mistake(
+                "E0361",
+                f"`length` is {length.type}, and the carried value {carry.type} has other rows",
+                expr.over.span,
+                others=((expr.start.span, "carried from here"),),
+            )

@@ -10,8 +10,13 @@ from netdsl.dims import Dim, dmax, dmin
 from netdsl.ops import OPS
 
 REDUCTIONS = {
-    "sum": "reduce_sum", "mean": "reduce_mean", "max": "reduce_max", "min": "reduce_min", "prod": "reduce_prod",
-    "any": "reduce_any", "all": "reduce_all",
+    "sum": "reduce_sum",
+    "mean": "reduce_mean",
+    "max": "reduce_max",
+    "min": "reduce_min",
+    "prod": "reduce_prod",
+    "any": "reduce_any",
+    "all": "reduce_all",
 }
 
 
@@ -28,7 +33,9 @@ def values_of(call: MacroCall, least: int, most: int | None) -> list[CheckValue]
     count = len(call.arguments)
     if count < least or (most is not None and count > most):
         wanted = str(least) if least == most else f"{least} to {most}" if most else f"at least {least}"
-        raise mistake("E0323", f"`{call.name}` takes {wanted} argument{'' if wanted == '1' else 's'}, found {count}", call.span)
+        raise mistake(
+            "E0323", f"`{call.name}` takes {wanted} argument{'' if wanted == '1' else 's'}, found {count}", call.span
+        )
     return [a.value for a in call.arguments]
 
 
@@ -58,8 +65,12 @@ def known(call: MacroCall, *names: str) -> None:
     """Raises: Mistake E0330: a bracket name that the function does not know."""
     for name in call.statics:
         if name not in names:
-            raise mistake("E0330", f"`{call.name}` has no static `{name}`", call.span,
-                          help=f"its statics are {', '.join(names)}" if names else None)
+            raise mistake(
+                "E0330",
+                f"`{call.name}` has no static `{name}`",
+                call.span,
+                help=f"its statics are {', '.join(names)}" if names else None,
+            )
 
 
 def reduce(call: MacroCall) -> CheckValue:
@@ -168,7 +179,9 @@ def to_int(call: MacroCall) -> CheckValue:
     number = statics.plain(value)
     if isinstance(number, (int, float)) and math.isfinite(number):
         return int(number)
-    raise mistake("E0324", f"`int` needs a number, found {describe(number)}", call.span, help="for a tensor: `cast[i64](..)`")
+    raise mistake(
+        "E0324", f"`int` needs a number, found {describe(number)}", call.span, help="for a tensor: `cast[i64](..)`"
+    )
 
 
 def to_float(call: MacroCall) -> CheckValue:
@@ -176,7 +189,9 @@ def to_float(call: MacroCall) -> CheckValue:
     number = statics.plain(value)
     if isinstance(number, (int, float)):
         return float(number)
-    raise mistake("E0324", f"`float` needs a number, found {describe(number)}", call.span, help="for a tensor: `cast[f32](..)`")
+    raise mistake(
+        "E0324", f"`float` needs a number, found {describe(number)}", call.span, help="for a tensor: `cast[f32](..)`"
+    )
 
 
 def ceil_div(call: MacroCall) -> CheckValue:
@@ -197,6 +212,8 @@ def ntuple(call: MacroCall) -> CheckValue:
         raise mistake("E0324", f"`ntuple` needs a count, found {describe(count)}", call.span)
     if isinstance(value, (ListValue, TupleValue)):
         if len(value.items) != number:
-            raise mistake("E0347", f"{number} numbers are needed, one an axis, found {len(value.items)}", call.arguments[0].span)
+            raise mistake(
+                "E0347", f"{number} numbers are needed, one an axis, found {len(value.items)}", call.arguments[0].span
+            )
         return ListValue(value.items)
     return ListValue((value,) * number)

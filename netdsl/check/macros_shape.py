@@ -87,7 +87,9 @@ def flatten(call: MacroCall) -> CheckValue:
     x, span = one_tensor(call)
     start = statics.plain(call.statics.get("start", 0))
     if not isinstance(start, int) or not -x.type.rank <= start <= max(x.type.rank - 1, 0):
-        raise mistake("E0206", f"`flatten` has no axis {describe(start)}: its operand has {x.type.rank} axes", call.span)
+        raise mistake(
+            "E0206", f"`flatten` has no axis {describe(start)}: its operand has {x.type.rank} axes", call.span
+        )
     start %= max(x.type.rank, 1)
     total = Dim.of(1)
     for axis in x.type.axes[start:]:
@@ -108,7 +110,11 @@ def transpose(call: MacroCall) -> CheckValue:
     if not perm:
         perm = (*range(x.type.rank - 2), x.type.rank - 1, x.type.rank - 2)
     if sorted(p % x.type.rank if isinstance(p, int) else -1 for p in perm) != list(range(x.type.rank)):
-        raise mistake("E0206", f"`transpose` needs each of {x.type.rank} axes once, found [{', '.join(map(str, perm))}]", call.span)
+        raise mistake(
+            "E0206",
+            f"`transpose` needs each of {x.type.rank} axes once, found [{', '.join(map(str, perm))}]",
+            call.span,
+        )
     order = tuple(p % x.type.rank for p in perm)  # type: ignore[operator]
     return call.body.apply1(OPS["transpose"](order), (x,), call.span, (span,))
 
@@ -160,7 +166,9 @@ def pad(call: MacroCall) -> CheckValue:
     pairs = []
     for item in call.positional:
         if not isinstance(item, (TupleValue, ListValue)) or len(item.items) != 2:
-            raise mistake("E0324", f"`pad` needs a pair (before, after) for each axis, found {describe(item)}", call.span)
+            raise mistake(
+                "E0324", f"`pad` needs a pair (before, after) for each axis, found {describe(item)}", call.span
+            )
         pairs.append(tuple(call.body.dim(v, call.span, what="a padding").dim for v in item.items))
     value = statics.plain(call.statics.get("value", 0.0))
     if not isinstance(value, (int, float)):
@@ -183,11 +191,17 @@ def split(call: MacroCall) -> CheckValue:
     else:
         count = statics.plain(parts)
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise mistake("E0324", f"`split` needs a count of parts or a list of sizes, found {describe(count)}", call.span)
+            raise mistake(
+                "E0324", f"`split` needs a count of parts or a list of sizes, found {describe(count)}", call.span
+            )
         size = x.type.axes[axis].size
         if call.body.builder.facts.prove_eq(size % count, 0) is not True and not call.body.generic:
-            raise mistake("E0208", f"`split` into {count} needs equal parts, and nothing says that {count} divides {size}",
-                          call.span, help=f"add `where {size} % {count} == 0` to the header")
+            raise mistake(
+                "E0208",
+                f"`split` into {count} needs equal parts, and nothing says that {count} divides {size}",
+                call.span,
+                help=f"add `where {size} % {count} == 0` to the header",
+            )
         sizes = (call.body.builder.facts.simplify(size // count),) * count
     results = call.body.apply(OPS["split"](sizes, axis), (x,), call.span, (span,))
     return TupleValue(tuple(results), (None,) * len(results))
@@ -209,7 +223,9 @@ def rearrange(call: MacroCall) -> CheckValue:
     flat_right = [n for g in right for n in g]
     current = x
     if [len(g) for g in left] != [1] * len(left):
-        current = call.body.apply1(OPS["reshape"](tuple(axes[n].size for n in flat_left)), (current,), call.span, (span,))
+        current = call.body.apply1(
+            OPS["reshape"](tuple(axes[n].size for n in flat_left)), (current,), call.span, (span,)
+        )
     kept = [n for n in flat_left if n in flat_right]
     if sorted(kept) != sorted(n for n in flat_right if n in axes):
         raise AssertionError(pattern)
@@ -247,17 +263,27 @@ def _split_axes(call: MacroCall, left: list[Group], t: TensorType, given: dict[s
                 product = product * given[n].dim
                 axes[n] = Axis(given[n].name, given[n].dim)
         if len(unknown) > 1:
-            raise mistake("E0216", f"the sizes of {' and '.join(f'`{n}`' for n in unknown)} are not given", call.span,
-                          help=f"give one: `rearrange[\"..\", {unknown[0]}=..]`")
+            raise mistake(
+                "E0216",
+                f"the sizes of {' and '.join(f'`{n}`' for n in unknown)} are not given",
+                call.span,
+                help=f'give one: `rearrange["..", {unknown[0]}=..]`',
+            )
         if unknown:
             divides = facts.prove_eq(axis.size % product, 0)
             if divides is False or (divides is None and not call.body.generic):
-                raise mistake("E0216", f"`({' '.join(group)})` splits an axis of size {axis.size}, which {product} "
-                              f"{'does not divide' if divides is False else 'is not known to divide'}", call.span,
-                              help=None if divides is False else f"add `where {axis.size} % {product} == 0` to the header")
+                raise mistake(
+                    "E0216",
+                    f"`({' '.join(group)})` splits an axis of size {axis.size}, which {product} "
+                    f"{'does not divide' if divides is False else 'is not known to divide'}",
+                    call.span,
+                    help=None if divides is False else f"add `where {axis.size} % {product} == 0` to the header",
+                )
             axes[unknown[0]] = Axis(None, facts.simplify(axis.size // product))
         elif facts.prove_eq(axis.size, product) is not True and not call.body.generic:
-            raise mistake("E0216", f"`({' '.join(group)})` stands for {product}, found an axis of size {axis.size}", call.span)
+            raise mistake(
+                "E0216", f"`({' '.join(group)})` stands for {product}, found an axis of size {axis.size}", call.span
+            )
     return axes
 
 
@@ -284,7 +310,9 @@ def dropout(call: MacroCall) -> CheckValue:
     x, span = one_tensor(call)
     p = statics.plain(call.statics.get("p"))
     if not isinstance(p, (int, float)) or isinstance(p, bool) or not 0 <= p < 1:
-        raise mistake("E0324", f"`p` of `dropout` needs a number of at least 0 and below 1, found {describe(p)}", call.span)
+        raise mistake(
+            "E0324", f"`p` of `dropout` needs a number of at least 0 and below 1, found {describe(p)}", call.span
+        )
     call.body.builder.depends_on_mode = True
     if not call.body.checker.training or p == 0:
         return x

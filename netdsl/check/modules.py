@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import stat
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +42,13 @@ class FileScope:
     imported: "dict[str, tuple[FileScope, str]]" = field(default_factory=dict)
     modules: "dict[str, FileScope]" = field(default_factory=dict)
     constants: dict[str, CheckValue] = field(default_factory=dict)
+    #: Declarations that hold a syntax error, by identity: they are known, and not checked.
+    damaged: set[int] = field(default_factory=set)
+    #: The words of declarations that could not be read at all, and may have declared any of them.
+    lost: set[str] = field(default_factory=set)
+
+    def knows(self, name: str) -> bool:
+        return name in self.own or name in self.imported or name in self.lost
 
     def find(self, name: str) -> "tuple[FileScope, Declaration] | None":
         if name in self.own:
@@ -77,6 +87,7 @@ class Library:
             module = load_module(snapshot, source) if snapshot is not None else _parse_std(source)
             scope = FileScope(f"std.{name}", source, module, True)
             self._std[name] = scope
+            self.reporter.shipped.add(id(source))
             self._declare(scope)
         return self._std[name]
 
@@ -101,6 +112,7 @@ class Library:
         for diagnostic in diagnostics:
             self.reporter.add(diagnostic)
         scope = FileScope(source.path, source, module, False)
+        _note_damage(scope, diagnostics)
         if path is not None:
             self._loading.append(str(path))
         try:
@@ -130,8 +142,12 @@ class Library:
             first = scope.own[name]
             where = first.header.name_span if isinstance(first, (s.Block, s.Extern)) else first.name_span
             self.reporter.add(
-                Diagnostic("E0311", f"`{name}` is declared twice", Label(span, "second declaration"),
-                           (Label(where, "first declaration"),))
+                Diagnostic(
+                    "E0311",
+                    f"`{name}` is declared twice",
+                    Label(span, "second declaration"),
+                    (Label(where, "first declaration"),),
+                )
             )
             return
         scope.own[name] = item
@@ -142,8 +158,14 @@ class Library:
         if target is None:
             near = suggest(item.path, [f"std.{m}" for m in STD_MODULES])
             self.reporter.add(
-                Diagnostic("E0312", f"there is no module `{item.path}`", Label(item.path_span),
-                           help=f"did you mean `{near}`?" if near else 'a file is imported by its path: `import "name.net": Block`')
+                Diagnostic(
+                    "E0312",
+                    f"there is no module `{item.path}`",
+                    Label(item.path_span),
+                    help=f"did you mean `{near}`?"
+                    if near
+                    else 'a file is imported by its path: `import "name.net": Block`',
+                )
             )
             return
         self._bind(scope, item, target, parts[-1])
@@ -152,12 +174,17 @@ class Library:
         if not item.names:
             scope.modules[module_name] = target
         for name in item.names:
+            if name.id in target.lost:
+                scope.lost.add(name.id)
+                continue
             if name.id not in target.own or name.id.startswith("_"):
                 near = suggest(name.id, target.public_names())
                 private = name.id in target.own
                 self.reporter.add(
                     Diagnostic(
-                        "E0313", f"`{item.path}` has no {'public ' if private else ''}name `{name.id}`", Label(name.span),
+                        "E0313",
+                        f"`{item.path}` has no {'public ' if private else ''}name `{name.id}`",
+                        Label(name.span),
                         help=f"did you mean `{near}`?" if near and not private else None,
                     )
                 )
@@ -172,7 +199,9 @@ class Library:
         if "://" in text or text.startswith(("hf:", "git:")):
             return refuse("E0315", f"imports name files, not addresses: `{text}`")
         if any(c in text for c in "\\%~\0:") or text.startswith("/") or not text.endswith(".net"):
-            return refuse("E0314", f'"{text}" is not a relative path of a `.net` file', 'write it like "blocks/mine.net"')
+            return refuse(
+                "E0314", f'"{text}" is not a relative path of a `.net` file', 'write it like "blocks/mine.net"'
+            )
         if importer is None or self.root is None:
             return refuse("E0314", "text without a file cannot import files", "load the network from a file")
         path = Path(os.path.normpath(importer.parent / text))
@@ -190,12 +219,33 @@ class Library:
         content, identity = opened
         target = self._files.get(identity)
         if target is None:
-            shown = os.path.relpath(resolved, self.root) if scope.source.path.startswith("<") else str(
-                Path(scope.source.path).parent / text
+            shown = (
+                os.path.relpath(resolved, self.root)
+                if scope.source.path.startswith("<")
+                else str(Path(scope.source.path).parent / text)
             )
             target = self.load(Source(os.path.normpath(shown), content), resolved)
             self._files[identity] = target
         self._bind(scope, item, target, Path(text).stem)
+
+
+def _note_damage(scope: FileScope, diagnostics: Sequence[Diagnostic]) -> None:
+    """Say which declarations of a file are not to be trusted after its syntax errors."""
+    text = scope.source.text
+    items = scope.module.items
+    starts = [item.span.start for item in items]
+    for diagnostic in diagnostics:
+        if diagnostic.primary is None:
+            continue
+        place = diagnostic.primary.span.start
+        at = bisect_right(starts, place) - 1
+        if at >= 0 and place <= items[at].span.end:
+            scope.damaged.add(id(items[at]))
+        end = starts[at + 1] if at + 1 < len(items) else len(text)
+        scope.lost.update(_WORD.findall(text, items[at].span.end if at >= 0 else 0, end))
+
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_text(path: Path) -> tuple[str, tuple[int, int]] | str:
@@ -204,10 +254,11 @@ def read_text(path: Path) -> tuple[str, tuple[int, int]] | str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         return error.strerror.lower() if error.strerror else str(error)
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(descriptor)
+        return "it is not a regular file"
     with os.fdopen(descriptor, "rb") as stream:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            return "it is not a regular file"
         if info.st_size > MAX_FILE_BYTES:
             return f"it is larger than {MAX_FILE_BYTES} bytes"
         try:

@@ -11,17 +11,18 @@ from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, tensors_in
 from netdsl.check.checker import Checker
 from netdsl.check.facts import assume_where
-from netdsl.check.limits import Limits
+from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
-from netdsl.check.report import Mistake, Reporter, Silent, mistake
+from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
+from netdsl.check.stack import deep_stack
 from netdsl.check.types import dim_symbol, tensor_type
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
-from netdsl.collector import paused_collection
+from netdsl.collector import deep_recursion, paused_collection
 from netdsl.diagnostics import NetError
 from netdsl.did_you_mean import suggest
-from netdsl.dims import Facts
+from netdsl.dims import DimError, Facts
 from netdsl.ir import Graph, Instance, Param, Update, Value
 from netdsl.source import Source
 from netdsl.tensor_type import F32, DType, TensorType
@@ -49,11 +50,14 @@ class Session:
 
     def __post_init__(self) -> None:
         self.reporter = Reporter()
+        self.work = Work()
         self.library = Library(self.reporter, self.root)
         self.file: FileScope = self.library.load(self.source, self.path)
 
     def checker(self, *, training: bool) -> Checker:
-        return Checker(self.reporter, self.library, training, self.default_float, self.limits or Limits())
+        return Checker(
+            self.reporter, self.library, training, self.default_float, self.limits or Limits(), work=self.work
+        )
 
     @property
     def networks(self) -> dict[str, s.Block]:
@@ -63,6 +67,7 @@ class Session:
         if self.reporter.diagnostics:
             raise NetError(self.reporter.diagnostics)
 
+    @deep_recursion()
     @paused_collection()
     def network(self, name: str, values: Mapping[str, CheckValue] | None = None) -> CheckedNetwork:
         """Check one network in both modes.
@@ -71,6 +76,8 @@ class Session:
         Raises: NetError: everything that is wrong.
         """
         decl = self.networks[name]
+        if id(decl) in self.file.damaged:
+            raise NetError(self.reporter.diagnostics)
         before = len(self.reporter.diagnostics)
         evaluation = self.checker(training=False)
         checked = _network(evaluation, self.file, decl, values or {})
@@ -90,18 +97,27 @@ class Session:
         self._used = getattr(self, "_used", set()) | evaluation.used_blocks
         return CheckedNetwork(decl, graph, train_graph, bound)
 
+    @deep_recursion()
     def check_all(self, values: Mapping[str, CheckValue] | None = None) -> dict[str, CheckedNetwork]:
         """Check every network and every block that none of them uses; diagnostics stay in the reporter."""
+        with deep_stack((self.limits or Limits()).levels):
+            return self._check_all(values or {})
+
+    def _check_all(self, values: Mapping[str, CheckValue]) -> dict[str, CheckedNetwork]:
         checked: dict[str, CheckedNetwork] = {}
         used: set[int] = set()
         for name, decl in self.networks.items():
+            if id(decl) in self.file.damaged:
+                continue
             known = {p.name for p in decl.header.statics}
             try:
-                checked[name] = self.network(name, {k: v for k, v in (values or {}).items() if k in known})
+                checked[name] = self.network(name, {k: v for k, v in values.items() if k in known})
             except NetError:
                 pass
             used |= getattr(self, "_used", set())
         for decl in self.file.own.values():
+            if id(decl) in self.file.damaged:
+                continue
             if isinstance(decl, s.Block) and decl.kind == "block" and id(decl) not in used:
                 check_generic(self.checker(training=False), self.file, decl)
             elif isinstance(decl, s.Const) and decl.params is None:
@@ -111,7 +127,7 @@ class Session:
 
     def _check_claim_names(self) -> None:
         for item in self.file.module.items:
-            if isinstance(item, s.Claim) and item.network not in self.file.own and self.file.find(item.network) is None:
+            if isinstance(item, s.Claim) and not self.file.knows(item.network):
                 near = suggest(item.network, list(self.file.own))
                 self.reporter.add(
                     mistake(
@@ -130,23 +146,24 @@ def _network(
     header = decl.header
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file)
     ref = BlockRef(decl, file)
-    checker.reporter.chain.append(f"{header.name}, line {header.name_span.line}")
     before = len(checker.reporter.diagnostics)
-    try:
-        bound = _bind_statics(body, decl, values)
-        ref = replace(ref, statics=bound)
-        tensors = _free_inputs(body, header)
-        body.builder.facts = assume_where(body, header)
-        template = check_template(ref, body, tensors, {})
-        if len(checker.reporter.diagnostics) > before:
-            return None
-        return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
-    except Mistake as error:
-        checker.reporter.add(error.diagnostic)
-    except Silent:
-        pass
-    finally:
-        checker.reporter.chain.pop()
+    with checker.reporter.inside(header.name, header.name_span), deep_stack(checker.limits.levels):
+        try:
+            bound = _bind_statics(body, decl, values)
+            ref = replace(ref, statics=bound)
+            tensors = _free_inputs(body, header)
+            body.builder.facts = assume_where(body, header)
+            template = check_template(ref, body, tensors, {})
+            if len(checker.reporter.diagnostics) > before:
+                return None
+            checker.limits.check_params([p.type for p in template.params], header.name_span)
+            return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
+        except Mistake as error:
+            checker.reporter.add(error.diagnostic)
+        except DimError as error:
+            checker.reporter.add(size_mistake(error, header.span).diagnostic)
+        except Silent:
+            pass
     return None
 
 
@@ -291,32 +308,37 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     checker.network = None
     header = decl.header
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, generic=True)
-    checker.reporter.chain.append(f"{header.name}, line {header.name_span.line}")
-    try:
-        for param in header.statics:
-            value: CheckValue = POISON
-            kind = param.type.name if isinstance(param.type, s.NamedType) else ""
-            if param.default is not None:
-                value = statics.convert(
-                    body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
-                )
-            elif kind in ("int", "dim"):
-                value = DimValue(dim_symbol(param.name).dim, param.name)
-            elif kind not in statics.STATIC_TYPES:
-                statics.convert(body, 0, param.type, param.span, f"`{param.name}`")
-            bind_static(body, param, value)
-        leading = [p for p in header.params if isinstance(p.type, s.NamedType)]
-        if any(isinstance(e, s.Dots) for p in leading for e in _all_axes(p.type)):
-            body.leading = ()
-        tensors = _free_inputs(body, header)
-        body.builder.facts = assume_where(body, header)
-        check_template(BlockRef(decl, file), body, tensors, {})
-    except Mistake as error:
-        checker.reporter.add(error.diagnostic)
-    except Silent:
-        pass
-    finally:
-        checker.reporter.chain.pop()
+    with checker.reporter.inside(header.name, header.name_span), deep_stack(checker.limits.levels):
+        try:
+            _check_rigid(body, file, decl)
+        except Mistake as error:
+            checker.reporter.add(error.diagnostic)
+        except DimError as error:
+            checker.reporter.add(size_mistake(error, header.span).diagnostic)
+        except Silent:
+            pass
+
+
+def _check_rigid(body: Body, file: FileScope, decl: s.Block) -> None:
+    header = decl.header
+    for param in header.statics:
+        value: CheckValue = POISON
+        kind = param.type.name if isinstance(param.type, s.NamedType) else ""
+        if param.default is not None:
+            value = statics.convert(
+                body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
+            )
+        elif kind in ("int", "dim"):
+            value = DimValue(dim_symbol(param.name).dim, param.name)
+        elif kind not in statics.STATIC_TYPES:
+            statics.convert(body, 0, param.type, param.span, f"`{param.name}`")
+        bind_static(body, param, value)
+    leading = [p for p in header.params if isinstance(p.type, s.NamedType)]
+    if any(isinstance(e, s.Dots) for p in leading for e in _all_axes(p.type)):
+        body.leading = ()
+    tensors = _free_inputs(body, header)
+    body.builder.facts = assume_where(body, header)
+    check_template(BlockRef(decl, file), body, tensors, {})
 
 
 def _all_axes(written: s.TypeExpr) -> list[s.Expr]:

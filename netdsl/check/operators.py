@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     from netdsl.check.body import Body
 
 BINARY = {
-    "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floor_div", "%": "mod", "**": "pow", "@": "matmul",
-    "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge", "&": "logical_and", "|": "logical_or",
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    "//": "floor_div",
+    "%": "mod",
+    "**": "pow",
+    "@": "matmul",
+    "==": "eq",
+    "!=": "ne",
+    "<": "lt",
+    "<=": "le",
+    ">": "gt",
+    ">=": "ge",
+    "&": "logical_and",
+    "|": "logical_or",
 }
 
 
@@ -92,10 +106,17 @@ def _static_index(body: "Body", expr: s.Index, base: ListValue | TupleValue) -> 
 
 
 def _tensor_index(body: "Body", expr: s.Index, base: TensorValue, items: list[s.Expr]) -> TensorValue:
-    consuming = sum(1 for i in items if not isinstance(i, s.Dots) and not (isinstance(i, s.Literal) and i.value is None))
+    consuming = sum(
+        1 for i in items if not isinstance(i, s.Dots) and not (isinstance(i, s.Literal) and i.value is None)
+    )
     if consuming > base.type.rank:
-        raise mistake("E0205", f"{base.type} has {base.type.rank} axes, and {consuming} are indexed", expr.span,
-                      f"indexes {consuming} axes", others=((expr.base.span, f"this is {base.type}"),))
+        raise mistake(
+            "E0205",
+            f"{base.type} has {base.type.rank} axes, and {consuming} are indexed",
+            expr.span,
+            f"indexes {consuming} axes",
+            others=((expr.base.span, f"this is {base.type}"),),
+        )
     axis = 0
     current = base
     for item in items:
@@ -130,7 +151,9 @@ def _position(body: "Body", at: Dim, x: TensorValue, axis: int, span: Span) -> D
     if inside is False or low is False:
         raise mistake("E0326", f"axis {axis} has {size} entries, and there is no entry {at}", span)
     if inside is None and not body.generic and not (size.is_const or at.is_const):
-        raise mistake("E0208", f"nothing says that {at} is below {size}", span, help=f"add `where {at} < {size}` to the header")
+        raise mistake(
+            "E0208", f"nothing says that {at} is below {size}", span, help=f"add `where {at} < {size}` to the header"
+        )
     return at
 
 

@@ -37,8 +37,12 @@ def parse_pattern(pattern: str, rank: int, span: Span) -> tuple[list[Group], lis
                 raise mistake("E0216", f'`{n}` stands twice on one side of "{pattern}"', span)
     for n in names_left:
         if n not in names_right:
-            raise mistake("E0216", f'`{n}` of "{pattern}" is missing on the right', span,
-                          help="`rearrange` keeps every element; reduce with `mean[axis=..]`")
+            raise mistake(
+                "E0216",
+                f'`{n}` of "{pattern}" is missing on the right',
+                span,
+                help="`rearrange` keeps every element; reduce with `mean[axis=..]`",
+            )
     for n in names_right:
         if n not in names_left:
             raise mistake("E0216", f'`{n}` of "{pattern}" is missing on the left', span)

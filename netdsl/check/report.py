@@ -1,8 +1,11 @@
 """How the checker speaks: one exception for "this statement is wrong", and the collector of diagnostics."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.dims import DimError
 from netdsl.source import Span
 
 
@@ -42,21 +45,74 @@ def mistake(
     )
 
 
+def size_mistake(error: DimError, span: Span) -> Mistake:
+    """What to say of a size that the algebra cannot hold."""
+    return mistake("E0525", f"this size cannot be computed: {error}", span)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A block being checked: its declaration, and the call in the frame before it (None: nothing calls it)."""
+
+    name: str
+    declared: Span
+    call: Span | None
+
+
 @dataclass
 class Reporter:
-    """Collects diagnostics, each place and code once, with the chain of enclosing calls."""
+    """Collects diagnostics, each place and code once, with the chain of enclosing calls.
+
+    Args: shipped: the sources of the standard library, by identity. What is wrong there is wrong with the call.
+    """
 
     limit: int = 50
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    chain: list[str] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    shipped: set[int] = field(default_factory=set)
     _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.diagnostics) >= self.limit
+
+    @contextmanager
+    def inside(self, name: str, declared: Span, call: Span | None = None) -> Iterator[None]:
+        """Diagnostics added meanwhile belong to the block `name`, called at `call`."""
+        self.frames.append(Frame(name, declared, call))
+        try:
+            yield
+        finally:
+            self.frames.pop()
+
     def add(self, diagnostic: Diagnostic) -> None:
+        if self.is_full:
+            return
+        diagnostic = self._at_call(diagnostic)
         if diagnostic.primary is not None:
             span = diagnostic.primary.span
             key = (diagnostic.code, id(span.source), span.start, span.end)
             if key in self._seen:
                 return
             self._seen.add(key)
-        if len(self.diagnostics) < self.limit:
-            self.diagnostics.append(replace(diagnostic, chain=tuple(self.chain)))
+        self.diagnostics.append(replace(diagnostic, chain=tuple(self._chain())))
+
+    def _at_call(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The diagnostic of a place in the standard library, about the user's call that led there."""
+        primary = diagnostic.primary
+        if primary is None or id(primary.span.source) not in self.shipped:
+            return diagnostic
+        calls = [frame.call for frame in self.frames if frame.call is not None]
+        mine = [call for call in calls if id(call.source) not in self.shipped]
+        if not mine:
+            return diagnostic
+        place = Label(primary.span, primary.text or "found here")
+        return replace(diagnostic, primary=Label(mine[-1], "in this call"), others=(place, *diagnostic.others))
+
+    def _chain(self) -> Iterator[str]:
+        """Each block with the line in it that leads on: of the next call, and of the last one's declaration."""
+        for index, frame in enumerate(self.frames):
+            following = self.frames[index + 1].call if index + 1 < len(self.frames) else None
+            place = following or frame.declared
+            file = "" if place.source is self.frames[0].declared.source else f"{place.source.path} "
+            yield f"{frame.name}, {file}line {place.line}"

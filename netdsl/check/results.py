@@ -38,8 +38,11 @@ def body_result(body: Body, ref: BlockRef) -> CheckValue:
         if not named or missing:
             what = f"assign `{missing[0]}`" if missing else "end with an expression"
             raise mistake(
-                "E0341", f"`{header.name}` has no result: {'`' + missing[0] + '` is not assigned' if missing else 'its last line is no expression'}",
-                decl.body.span, others=((header.result.span, "declared here"),), help=what,
+                "E0341",
+                f"`{header.name}` has no result: {'`' + missing[0] + '` is not assigned' if missing else 'its last line is no expression'}",
+                decl.body.span,
+                others=((header.result.span, "declared here"),),
+                help=what,
             )
         values: list[CheckValue] = []
         for n in named:
@@ -54,8 +57,12 @@ def body_result(body: Body, ref: BlockRef) -> CheckValue:
         elif isinstance(value, TupleValue) and len(value.items) == len(fields):
             values, spans = list(value.items), [place] * len(fields)
         else:
-            raise mistake("E0214", f"`{header.name}` returns {len(fields)} values, found {describe(value)}", place,
-                          others=((header.result.span, "declared here"),))
+            raise mistake(
+                "E0214",
+                f"`{header.name}` returns {len(fields)} values, found {describe(value)}",
+                place,
+                others=((header.result.span, "declared here"),),
+            )
     results = []
     for (name, written), v, span in zip(fields, values, spans, strict=True):
         if v is POISON:

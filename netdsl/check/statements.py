@@ -91,8 +91,12 @@ def _expression_statement(body: "Body", statement: s.ExprStatement) -> None:
     value = body.evaluate(statement.value)
     if value is POISON:
         return
-    raise mistake("E0344", "the value of this line is lost", statement.span,
-                  help="only the last line of a block is its result; assign it, or remove it")
+    raise mistake(
+        "E0344",
+        "the value of this line is lost",
+        statement.span,
+        help="only the last line of a block is its result; assign it, or remove it",
+    )
 
 
 # --- assignments ---------------------------------------------------------------------------------
@@ -103,7 +107,11 @@ def _assign(body: "Body", statement: s.Assign) -> None:
     targets = statement.targets
     if isinstance(value, TupleValue) and value.loop:
         if len(targets) > len(value.items):
-            raise mistake("E0347", f"the loop returns {len(value.items)} values, and {len(targets)} names are given", statement.span)
+            raise mistake(
+                "E0347",
+                f"the loop returns {len(value.items)} values, and {len(targets)} names are given",
+                statement.span,
+            )
         values: Sequence[CheckValue] = value.items[: len(targets)]
     elif len(targets) == 1:
         values = (value,)
@@ -111,14 +119,24 @@ def _assign(body: "Body", statement: s.Assign) -> None:
         values = (POISON,) * len(targets)
     elif isinstance(value, (TupleValue, ListValue)):
         if len(value.items) != len(targets):
-            raise mistake("E0347", f"{len(value.items)} values for {len(targets)} names", statement.span,
-                          others=((statement.value.span, describe(value)),))
+            raise mistake(
+                "E0347",
+                f"{len(value.items)} values for {len(targets)} names",
+                statement.span,
+                others=((statement.value.span, describe(value)),),
+            )
         values = value.items
     else:
-        raise mistake("E0347", f"{len(targets)} names need {len(targets)} values, found {describe(value)}", statement.span)
+        raise mistake(
+            "E0347", f"{len(targets)} names need {len(targets)} values, found {describe(value)}", statement.span
+        )
     for target, item in zip(targets, values, strict=True):
         if target.type is not None and item is not POISON:
-            if isinstance(target.type, s.NamedType) and target.type.name in STATIC_ANNOTATIONS and not target.type.groups:
+            if (
+                isinstance(target.type, s.NamedType)
+                and target.type.name in STATIC_ANNOTATIONS
+                and not target.type.groups
+            ):
                 item = statics.convert(body, item, target.type, target.span, f"`{target.name}`")
             elif isinstance(target.type, s.NamedType):
                 item = check_result(body, target.type, item, target.span, f"`{target.name}`")
@@ -133,17 +151,26 @@ def assign(body: "Body", name: str, value: CheckValue, span: Span) -> None:
     if name == "_":
         return
     if isinstance(value, BlockRef):
-        raise mistake("E0348", f"`{name}` would stand for {describe(value)}", span, help=f"name it with `let {name} = ..`")
+        raise mistake(
+            "E0348", f"`{name}` would stand for {describe(value)}", span, help=f"name it with `let {name} = ..`"
+        )
     owner, crossed = body.scope.owner(name)
     if owner is not None:
         binding = owner.names[name]
         if binding.kind in FIXED:
-            raise mistake("E0345", f"`{name}` is {FIXED[binding.kind]} and cannot be assigned", span,
-                          others=((binding.span, "declared here"),))
+            raise mistake(
+                "E0345",
+                f"`{name}` is {FIXED[binding.kind]} and cannot be assigned",
+                span,
+                others=((binding.span, "declared here"),),
+            )
         if crossed:
             raise mistake(
-                "E0346", f"`{name}` belongs outside this loop and is not carried", span,
-                others=((binding.span, "defined here"),), help=f"carry it: `from ({name}={name}, ..)`",
+                "E0346",
+                f"`{name}` belongs outside this loop and is not carried",
+                span,
+                others=((binding.span, "defined here"),),
+                help=f"carry it: `from ({name}={name}, ..)`",
             )
         owner.names[name] = Binding(value, "local", span)
         return
@@ -157,16 +184,26 @@ def _let(body: "Body", statement: s.Let) -> None:
         path = body.builder.unique(body.path, statement.name)
         value = InstanceRef(value, body.builder, path, statement.name_span)
         if body.in_unlabelled_loop is not None:
-            raise mistake("E0337", f"this loop makes the instance `{statement.name}`, so it needs a label", statement.name_span,
-                          others=((body.in_unlabelled_loop, "this loop"),), help="label it: `repeat n as blocks { .. }`")
+            raise mistake(
+                "E0337",
+                f"this loop makes the instance `{statement.name}`, so it needs a label",
+                statement.name_span,
+                others=((body.in_unlabelled_loop, "this loop"),),
+                help="label it: `repeat n as blocks { .. }`",
+            )
     body.scope.bind(statement.name, value, "let", statement.name_span)
 
 
 def _fresh(body: "Body", name: str, span: Span) -> None:
     found = body.scope.find(name)
     if found is not None:
-        raise mistake("E0311", f"`{name}` is declared twice", span, "second declaration",
-                      others=((found.span, "first declaration"),))
+        raise mistake(
+            "E0311",
+            f"`{name}` is declared twice",
+            span,
+            "second declaration",
+            others=((found.span, "first declaration"),),
+        )
 
 
 def _const(body: "Body", statement: s.Const) -> None:
@@ -189,8 +226,12 @@ def _param(body: "Body", statement: s.ParamDecl) -> None:
         # A bool static may share its name with the parameter it switches on: `[bias: bool]`, `param bias`.
         _fresh(body, statement.name, statement.name_span)
     if body.builder.regions:
-        raise mistake("E0349", f"`{statement.name}` is declared inside a loop body", statement.span,
-                      help="declare it before the loop: one set of parameters serves all steps")
+        raise mistake(
+            "E0349",
+            f"`{statement.name}` is declared inside a loop body",
+            statement.span,
+            help="declare it before the loop: one set of parameters serves all steps",
+        )
     if statement.per is not None:
         raise mistake("E0336", "`per` stands in an `edge` only", statement.span)
     declared = tensor_type(body, statement.type)
@@ -200,13 +241,20 @@ def _param(body: "Body", statement: s.ParamDecl) -> None:
         body.scope.bind(statement.name, value, "param", statement.name_span)
         return
     if body.in_unlabelled_loop is not None:
-        raise mistake("E0337", f"this loop makes the parameter `{statement.name}`, so it needs a label", statement.span,
-                      others=((body.in_unlabelled_loop, "this loop"),), help="label it: `repeat n as blocks { .. }`")
+        raise mistake(
+            "E0337",
+            f"this loop makes the parameter `{statement.name}`, so it needs a label",
+            statement.span,
+            others=((body.in_unlabelled_loop, "this loop"),),
+            help="label it: `repeat n as blocks { .. }`",
+        )
     for axis in declared.axes:
         if not axis.size.is_const and not body.generic:
             raise _sized_by_free(body, statement, path, str(axis.size), sorted(axis.size.symbols))
     if not declared.dtype.is_float and statement.kind == "param":
-        raise mistake("E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span)
+        raise mistake(
+            "E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span
+        )
     _check_size(body, declared, statement)
     init = _init(body, statement)
     value = Value(declared.without_names(), path)
@@ -234,8 +282,11 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
                 if e.id == free:
                     others.append((e.span, f"`{free}` is left free here"))
     return mistake(
-        "E0212", f"the free dimension {free} sizes the parameter `{path}`: {size} is known only at run time",
-        statement.type.span, others=tuple(others[:1]), help=f"make it static: `network {name}[{free}: int]`",
+        "E0212",
+        f"the free dimension {free} sizes the parameter `{path}`: {size} is known only at run time",
+        statement.type.span,
+        others=tuple(others[:1]),
+        help=f"make it static: `network {name}[{free}: int]`",
     )
 
 
@@ -248,7 +299,11 @@ def _axis_names(written: s.TypeExpr) -> list[s.Name]:
 def _check_size(body: "Body", declared: Any, statement: s.ParamDecl) -> None:
     count = declared.numel()
     if count.is_const and count.value > body.checker.limits.params:
-        raise mistake("E0523", f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}", statement.span)
+        raise mistake(
+            "E0523",
+            f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}",
+            statement.span,
+        )
 
 
 def _init(body: "Body", statement: s.ParamDecl) -> Init:
@@ -267,11 +322,19 @@ def _update(body: "Body", statement: s.Update) -> None:
     body.builder.depends_on_mode = True
     found = body.scope.find(statement.name)
     if found is None or found.kind != "state":
-        raise mistake("E0351", f"`update` writes a state, and `{statement.name}` is none", statement.name_span,
-                      help=f"declare it: `state {statement.name}: .. ~ zeros`")
+        raise mistake(
+            "E0351",
+            f"`update` writes a state, and `{statement.name}` is none",
+            statement.name_span,
+            help=f"declare it: `state {statement.name}: .. ~ zeros`",
+        )
     if body.builder.regions:
-        raise mistake("E0349", f"`{statement.name}` is updated inside a loop body", statement.span,
-                      help="carry it through the loop and update it after")
+        raise mistake(
+            "E0349",
+            f"`{statement.name}` is updated inside a loop body",
+            statement.span,
+            help="carry it through the loop and update it after",
+        )
     if not body.checker.training:
         return
     value = body.evaluate(statement.value)
@@ -279,8 +342,12 @@ def _update(body: "Body", statement: s.Update) -> None:
     declared = found.value.type
     tensor = body.tensor(value, statement.value.span, like=declared.dtype)
     if tensor.type.without_names() != declared.without_names():
-        raise mistake("E0214", f"`{statement.name}` is {declared}, found {tensor.type}", statement.value.span,
-                      others=((found.span, "declared here"),))
+        raise mistake(
+            "E0214",
+            f"`{statement.name}` is {declared}, found {tensor.type}",
+            statement.value.span,
+            others=((found.span, "declared here"),),
+        )
     path = next(p for p, e in body.builder.params.items() if e.value is found.value.value)
     body.builder.states[path] = tensor.value
 
@@ -309,7 +376,10 @@ def _for(body: "Body", statement: s.For) -> None:
 
 
 def _turns(
-    body: "Body", statement: "s.Repeat | s.For", turns: list[tuple[Any, ...]], bind: Callable[[Scope, tuple[Any, ...]], None]
+    body: "Body",
+    statement: "s.Repeat | s.For",
+    turns: list[tuple[Any, ...]],
+    bind: Callable[[Scope, tuple[Any, ...]], None],
 ) -> None:
     checker = body.checker
     outer_path, outer_loop, outer_turns = body.path, body.in_unlabelled_loop, checker.turns
@@ -344,7 +414,9 @@ def _bind_target(scope: Scope, target: s.LoopTarget, value: CheckValue) -> None:
             scope.bind(target.name, value, "const", target.span)
         return
     if not isinstance(value, (TupleValue, ListValue)) or len(value.items) != len(target.items):
-        raise mistake("E0347", f"{len(target.items)} names need {len(target.items)} values, found {describe(value)}", target.span)
+        raise mistake(
+            "E0347", f"{len(target.items)} names need {len(target.items)} values, found {describe(value)}", target.span
+        )
     for part, item in zip(target.items, value.items, strict=True):
         _bind_target(scope, part, item)
 
@@ -356,8 +428,12 @@ def _condition(body: "Body", expr: s.IfExpr) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, TensorValue):
-        raise mistake("E0354", f"`if` is decided when building, and this is a tensor: {value.type}", expr.condition.span,
-                      help="choose by `select(condition, a, b)`")
+        raise mistake(
+            "E0354",
+            f"`if` is decided when building, and this is a tensor: {value.type}",
+            expr.condition.span,
+            help="choose by `select(condition, a, b)`",
+        )
     raise mistake("E0354", f"`if` needs a bool, found {describe(value)}", expr.condition.span)
 
 
@@ -384,8 +460,12 @@ def if_value(body: "Body", expr: s.IfExpr) -> CheckValue:
     Raises: Mistake E0355: a side has no value.
     """
     if expr.otherwise is None or not _has_value(expr):
-        raise mistake("E0355", "an `if` that is used as a value needs a value on both sides", expr.span,
-                      help="write `if c { a } else { b }`")
+        raise mistake(
+            "E0355",
+            "an `if` that is used as a value needs a value on both sides",
+            expr.span,
+            help="write `if c { a } else { b }`",
+        )
     taken, other = (expr.then, expr.otherwise) if _condition(body, expr) else (expr.otherwise, expr.then)
     check_names(body, other)
     with body.nested():
@@ -402,7 +482,9 @@ def _yield(body: "Body", statement: s.Yield) -> None:
     for expr in statement.values:
         values.append(body.tensor(body.evaluate(expr), expr.span, what="`yield`"))
     if body.yields[-1]:
-        raise mistake("E0356", "a loop body yields once", statement.span, help="yield several values at once: `yield a, b`")
+        raise mistake(
+            "E0356", "a loop body yields once", statement.span, help="yield several values at once: `yield a, b`"
+        )
     body.yields[-1].extend(values)
 
 

@@ -36,11 +36,21 @@ if TYPE_CHECKING:
 Number = int | float
 
 ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-    "//": operator.floordiv, "%": operator.mod, "**": operator.pow,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
 }
 COMPARISON: dict[str, Callable[[Number, Number], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -61,8 +71,10 @@ def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) ->
     left, right = plain(left), plain(right)
     op = expr.op
     try:
-        if isinstance(left, (DimValue, int)) and isinstance(right, (DimValue, int)) and (
-            isinstance(left, DimValue) or isinstance(right, DimValue)
+        if (
+            isinstance(left, (DimValue, int))
+            and isinstance(right, (DimValue, int))
+            and (isinstance(left, DimValue) or isinstance(right, DimValue))
         ):
             return _dims(body, expr, left, right)
         if isinstance(left, (int, float)) and isinstance(right, (int, float)):
@@ -105,7 +117,9 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
             if body.generic:
                 raise Silent
             raise mistake(
-                "E0302", f"`{body.text(expr)}` must be known when building, and it depends on free dimensions", expr.span,
+                "E0302",
+                f"`{body.text(expr)}` must be known when building, and it depends on free dimensions",
+                expr.span,
                 help=f"state it in the header: `where {a} {op} {b}`",
             )
         return answer
@@ -114,8 +128,14 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
     if op == "**":
         if not b.is_const:
             raise mistake("E0320", "a size can be raised to a constant power only", expr.span)
-        return _dim_result(a ** b.value)
-    operation = {"+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod}.get(op)
+        return _dim_result(a**b.value)
+    operation = {
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "//": operator.floordiv,
+        "%": operator.mod,
+    }.get(op)
     if operation is None:
         raise mistake("E0320", f"`{op}` does not take sizes", expr.span)
     return _dim_result(facts.simplify(operation(a, b)))
@@ -127,7 +147,9 @@ def _quotient(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimV
     from netdsl.ops.elementwise import Div
 
     dtype = body.dtypes.get("float", body.checker.default_float)
-    return body.apply1(Div(), (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span)), expr.span)
+    return body.apply1(
+        Div(), (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span)), expr.span
+    )
 
 
 def _dim_result(dim: Dim) -> CheckValue:
@@ -182,7 +204,9 @@ def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValu
             raise mistake("E0526", f"calls nest more than {checker.limits.depth} deep", span)
         inner = static_body(checker, function.scope, {}, function.decl.span)
         for param, value in zip(params, values, strict=True):
-            inner.scope.bind(param.name, convert(inner, plain(value), param.type, span, f"`{param.name}`"), "static", param.span)
+            inner.scope.bind(
+                param.name, convert(inner, plain(value), param.type, span, f"`{param.name}`"), "static", param.span
+            )
         result = inner.evaluate(function.decl.value)
         if function.decl.type is not None:
             result = convert(inner, plain(result), function.decl.type, span, f"`{function.decl.name}`")
@@ -206,8 +230,12 @@ def convert(body: "Body", value: CheckValue, written: s.TypeExpr, span: Span, wh
     kind = written.name if isinstance(written, s.NamedType) else "tuple"
     if kind not in STATIC_TYPES:
         near = suggest(kind, STATIC_TYPES)
-        raise mistake("E0310", f"`{kind}` is not a type of statics", written.span,
-                      help=f"did you mean `{near}`?" if near else f"types of statics are {', '.join(STATIC_TYPES)}")
+        raise mistake(
+            "E0310",
+            f"`{kind}` is not a type of statics",
+            written.span,
+            help=f"did you mean `{near}`?" if near else f"types of statics are {', '.join(STATIC_TYPES)}",
+        )
     number = plain(value)
     whole = isinstance(number, int) and not isinstance(number, bool)
     match kind:
@@ -218,7 +246,9 @@ def convert(body: "Body", value: CheckValue, written: s.TypeExpr, span: Span, wh
                 if body.generic:
                     return value
                 raise mistake(
-                    "E0302", f"{what} must be known when building, and {number} is a free dimension", span,
+                    "E0302",
+                    f"{what} must be known when building, and {number} is a free dimension",
+                    span,
                     help=f"make it static: `[{number}: int]` in the network's header" if number.name else None,
                 )
         case "dim" if whole or isinstance(number, DimValue):
@@ -272,7 +302,18 @@ def key_of(value: CheckValue) -> object:
 
 #: Functions of numbers that also stand for tensors' elementwise ones.
 MATH: dict[str, Callable[[float], float]] = {
-    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tan": math.tan,
-    "floor": math.floor, "ceil": math.ceil, "tanh": math.tanh, "round": round, "abs": abs, "log1p": math.log1p,
-    "expm1": math.expm1, "erf": math.erf,
+    "sqrt": math.sqrt,
+    "exp": math.exp,
+    "log": math.log,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tan": math.tan,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "tanh": math.tanh,
+    "round": round,
+    "abs": abs,
+    "log1p": math.log1p,
+    "expm1": math.expm1,
+    "erf": math.erf,
 }

@@ -46,14 +46,18 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
     if written.name in DTYPE_VARIABLES:
         dtype = body.dtypes.get(written.name)
         if dtype is None:
-            dtype = body.dtypes[written.name] = body.checker.default_float if written.name == "float" else DEFAULTS[written.name]
+            dtype = body.dtypes[written.name] = (
+                body.checker.default_float if written.name == "float" else DEFAULTS[written.name]
+            )
         return dtype, axes
     dtype = DTYPES.get(written.name)
     if dtype is None:
         names = (*DTYPES, *DTYPE_VARIABLES, "idx")
         near = suggest(written.name, names)
         raise mistake(
-            "E0310", f"`{written.name}` is not a tensor type", written.span,
+            "E0310",
+            f"`{written.name}` is not a tensor type",
+            written.span,
             help=f"did you mean `{near}`?" if near else f"types are {', '.join(names)}",
         )
     return dtype, axes
@@ -109,8 +113,11 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
     if found.rank < fixed or (not dots and found.rank != fixed):
         wanted = f"at least {fixed}" if dots else str(fixed)
         raise mistake(
-            "E0205", f"`{param.name}` needs {wanted} {'axis' if fixed == 1 else 'axes'}, found {found.rank}: {found}",
-            place, f"this is {found}", others=((written.span, "declared here"),),
+            "E0205",
+            f"`{param.name}` needs {wanted} {'axis' if fixed == 1 else 'axes'}, found {found.rank}: {found}",
+            place,
+            f"this is {found}",
+            others=((written.span, "declared here"),),
         )
     axes = list(found.axes)
     if dots:
@@ -123,9 +130,7 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
     for expr, axis in zip(exprs, axes, strict=True):
         bound.append(_bind_axis(body, param, expr, axis, found, place))
     if dots:
-        inside = tuple(
-            Axis(None if a.name is None else f"..{i}", a.size, a.structure) for i, a in enumerate(leading)
-        )
+        inside = tuple(Axis(None if a.name is None else f"..{i}", a.size, a.structure) for i, a in enumerate(leading))
         if body.leading is None:
             body.leading = inside
             body.leading_names = tuple(a.name for a in leading)
@@ -147,8 +152,11 @@ def _same_leading(
 ) -> tuple[Axis, ...]:
     if len(first) != len(second):
         raise mistake(
-            "E0205", f"every `..` of a header stands for the same axes: {len(first)} and {len(second)} here",
-            place, f"this is {found}", others=((param.type.span, "declared here"),),
+            "E0205",
+            f"every `..` of a header stands for the same axes: {len(first)} and {len(second)} here",
+            place,
+            f"this is {found}",
+            others=((param.type.span, "declared here"),),
         )
     try:
         return tuple(
@@ -183,7 +191,9 @@ def _bind_axis(body: Body, param: s.TensorParam, expr: s.Expr, axis: Axis, found
             raise mistake(
                 "E0207",
                 f"{label} meets two different axes: `{wanted.name}` is already `{before}`, and here it is `{axis.name}`",
-                place, f"this is {found}", others=((expr.span, f"`{wanted.name}` stands here"),),
+                place,
+                f"this is {found}",
+                others=((expr.span, f"`{wanted.name}` stands here"),),
                 help=f"rename one: `rename[{axis.name}, {before}](..)`",
             )
         if before is None:
@@ -210,15 +220,20 @@ def _bind_dtype(body: Body, written: s.NamedType, found: DType, param: s.TensorP
         kinds = DTYPE_VARIABLES[written.name]
         if found.kind not in kinds:
             raise mistake(
-                "E0217", f"`{param.name}` needs {' or '.join(kinds)} elements, found {found}", place,
+                "E0217",
+                f"`{param.name}` needs {' or '.join(kinds)} elements, found {found}",
+                place,
                 help="convert it: `cast[f32](..)`" if "float" in kinds else None,
                 others=((written.span, "declared here"),),
             )
         known = body.dtypes.setdefault(written.name, found.storage if written.name != "int" else found)
         if known.storage != found.storage:
             raise mistake(
-                "E0201", f"`{param.name}` needs the element type of the other inputs, {known}, found {found}", place,
-                others=((written.span, "declared here"),), help=f"convert it: `cast[{known}](..)`",
+                "E0201",
+                f"`{param.name}` needs the element type of the other inputs, {known}, found {found}",
+                place,
+                others=((written.span, "declared here"),),
+                help=f"convert it: `cast[{known}](..)`",
             )
         return known
     if written.name == "idx":
@@ -229,14 +244,19 @@ def _bind_dtype(body: Body, written: s.NamedType, found: DType, param: s.TensorP
         if given is not None:
             return idx(_bind_axis(body, param, expr, given, TensorType(found), place))
         raise mistake(
-            "E0218", f"`{param.name}` needs indices into `{body.text(expr)}`, found plain {found}", place,
+            "E0218",
+            f"`{param.name}` needs indices into `{body.text(expr)}`, found plain {found}",
+            place,
             help=f"declare the value as `idx[{body.text(expr)}]` where it enters the network",
         )
     dtype, _ = element_type(body, written)
     if dtype != found and not (found.table is not None and dtype == found.storage):
         raise mistake(
-            "E0201", f"`{param.name}` needs {dtype} elements, found {found}", place,
-            others=((written.span, "declared here"),), help=f"convert it: `cast[{dtype}](..)`",
+            "E0201",
+            f"`{param.name}` needs {dtype} elements, found {found}",
+            place,
+            others=((written.span, "declared here"),),
+            help=f"convert it: `cast[{dtype}](..)`",
         )
     return dtype
 
@@ -262,8 +282,11 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
     wanted_rank = len(exprs) - len(dots) + (len(leading) if dots else 0)
     if found.rank != wanted_rank:
         raise mistake(
-            "E0214", f"{what} is declared with {wanted_rank} axes, found {found.rank}: {found}", place,
-            f"this is {found}", others=((written.span, "declared here"),),
+            "E0214",
+            f"{what} is declared with {wanted_rank} axes, found {found.rank}: {found}",
+            place,
+            f"this is {found}",
+            others=((written.span, "declared here"),),
         )
     axes: list[Axis] = []
     position = 0
@@ -289,14 +312,19 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
         dtype.table is not None and (found.dtype.table is None or found.dtype.table.size != dtype.table.size)
     ):
         raise mistake(
-            "E0214", f"{what} is declared as {dtype}, found {found.dtype}", place, f"this is {found}",
+            "E0214",
+            f"{what} is declared as {dtype}, found {found.dtype}",
+            place,
+            f"this is {found}",
             others=((written.span, "declared here"),),
             help=None if dtype.table is not None else f"convert it: `cast[{dtype}](..)`",
         )
     return TensorValue(value.value, TensorType(dtype, tuple(axes)))
 
 
-def _result_axis(body: Body, wanted: Axis, found: TensorType, position: int, expr: s.Expr, place: Span, what: str) -> Axis:
+def _result_axis(
+    body: Body, wanted: Axis, found: TensorType, position: int, expr: s.Expr, place: Span, what: str
+) -> Axis:
     axis = found.axes[position]
     try:
         merged = unify_axis(wanted, axis, body.builder.facts, what=what)
@@ -305,13 +333,18 @@ def _result_axis(body: Body, wanted: Axis, found: TensorType, position: int, exp
             if body.generic:
                 return wanted
             raise mistake(
-                "E0208", f"{what} is declared with {wanted.size} at axis {position}, "
-                f"and nothing says that {axis.size} equals it", place, f"this is {found}",
-                others=((expr.span, "declared here"),), help=error.help,
+                "E0208",
+                f"{what} is declared with {wanted.size} at axis {position}, "
+                f"and nothing says that {axis.size} equals it",
+                place,
+                f"this is {found}",
+                others=((expr.span, "declared here"),),
+                help=error.help,
             ) from None
         title = f"{what} is declared with {_axis_text(wanted)} at axis {position}, found {_axis_text(axis)}"
-        raise mistake("E0214", title, place, f"this is {found}", others=((expr.span, "declared here"),),
-                      help=error.help) from None
+        raise mistake(
+            "E0214", title, place, f"this is {found}", others=((expr.span, "declared here"),), help=error.help
+        ) from None
     return Axis(wanted.name, merged.size, merged.structure)
 
 

@@ -136,8 +136,22 @@ class Poison:
 POISON = Poison()
 
 CheckValue = Union[
-    TensorValue, DimValue, TupleValue, ListValue, BlockRef, OpRef, MacroRef, InstanceRef, ConstFunction, Poison,
-    DType, int, float, bool, str, None,
+    TensorValue,
+    DimValue,
+    TupleValue,
+    ListValue,
+    BlockRef,
+    OpRef,
+    MacroRef,
+    InstanceRef,
+    ConstFunction,
+    Poison,
+    DType,
+    int,
+    float,
+    bool,
+    str,
+    None,
 ]
 
 

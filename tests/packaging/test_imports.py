@@ -26,13 +26,21 @@ PARSER = {
     "netdsl.tree_json",
     "netdsl.value_builder",
 }
-VERIFY = {"netdsl.verify", "netdsl.edit", "netdsl.instances", "netdsl.sampling", "netdsl.tolerance"}
-API = {"netdsl.api", "netdsl.claims", "netdsl.export", "netdsl.rename", "netdsl.weights"}
+VERIFY = {
+    "netdsl.verify",
+    "netdsl.edit",
+    "netdsl.instances",
+    "netdsl.rename",
+    "netdsl.sampling",
+    "netdsl.tolerance",
+    "netdsl.weights",
+}
+API = {"netdsl.api", "netdsl.claims", "netdsl.export"}
 PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find the tables of codes
 
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
-    "source": ({"netdsl.source", "netdsl.did_you_mean", "netdsl.layout"}, set()),
+    "source": ({"netdsl.source", "netdsl.collector", "netdsl.did_you_mean", "netdsl.layout"}, set()),
     "diagnostics": ({"netdsl.diagnostics", "netdsl.codes", "netdsl.render", "netdsl.publish"}, {"source"}),
     "syntax": ({"netdsl.syntax"}, {"diagnostics"}),
     "parser": (PARSER, {"syntax"}),
@@ -41,7 +49,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "tensor_type": ({"netdsl.tensor_type"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
     "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers"}, {"ops"}),
-    "ir_text": ({"netdsl.ir_text"}, {"ir"}),
+    "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser"}, {"ir"}),
     "verify": (VERIFY, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
     "reference": ({"netdsl.backends.reference"}, {"check"}),
