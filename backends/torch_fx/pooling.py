@@ -15,8 +15,8 @@ from netdsl.ops.windows import extents
 
 
 def avg_pool3d(x: torch.Tensor, *args: Any) -> torch.Tensor:
-    """`torch.nn.functional.avg_pool3d`, whose CPU kernel lacks float16."""
-    if x.dtype == torch.float16 and x.device.type == "cpu":
+    """`torch.nn.functional.avg_pool3d`, whose CPU kernel lacks half types."""
+    if x.dtype in (torch.float16, torch.bfloat16) and x.device.type == "cpu":
         return F.avg_pool3d(x.float(), *args).to(x.dtype)
     return F.avg_pool3d(x, *args)
 

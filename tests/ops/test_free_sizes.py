@@ -1,4 +1,4 @@
-"""Sizes left free stay free when torch exports or compiles the lowerings of products, windows and transforms."""
+"""What torch adds: sizes left free stay free under export and compile, and bf16, for products, windows and transforms."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from netdsl.ops.normalisation import BatchNorm, GroupNorm, LayerNorm, Moments, R
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
 from netdsl.ops.product import Einsum, Matmul
 from netdsl.ops.spectral import Irfft, Rfft
-from netdsl.tensor_type import F32, tensor
-from tests.ops.harness import one_node
+from netdsl.tensor_type import BF16, F32, tensor
+from tests.ops.harness import check_op, one_node
 
 Shape = tuple[int | str, ...]
 LEAST = 6
@@ -59,6 +59,12 @@ def test_sizes_stay_free(op: Op, shapes: list[Shape]) -> None:
         for other in (exported, compiled):
             for wanted, actual in zip(expected, _flat(other(*inputs)), strict=True):
                 np.testing.assert_allclose(actual.detach().numpy(), wanted.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("op", "shapes"), [case for case in CASES if len(case[1]) < 5], ids=lambda value: str(value))
+def test_bf16_agrees_in_torch(op: Op, shapes: list[Shape]) -> None:
+    facts = Facts.EMPTY.with_bounds("H", LEAST, None) if any("H" in shape for shape in shapes) else Facts.EMPTY
+    check_op(op, *(tensor(BF16, *shape) for shape in shapes), facts=facts, backends=("torch",))
 
 
 def _inputs(shapes: list[Shape], batch: int, size: int) -> tuple[torch.Tensor, ...]:
