@@ -183,3 +183,34 @@ def test_masked_values_of_every_type(dtype: DType, facts: Facts, tmp_path: Path)
         for rows, steps in ((4, 5), (1, 1), (0, 2))
     ]
     compare(graph, made, folder=tmp_path, rtol=0, atol=0)
+
+
+def test_until_of_the_whole_loop(tmp_path: Path) -> None:
+    """A scalar stops every row at once."""
+    main, body = Builder(), Builder()
+    x, limit = Value(tensor(F32, B, 3), "x"), Value(tensor(F32), "limit")
+    count, h, c, inner_limit = (
+        Value(tensor(F32), "n"),
+        Value(x.type, "h"),
+        Value(tensor(F32), "c"),
+        Value(limit.type, "l"),
+    )
+    following = (body(Mul(), h, h), body(Add(), c, inner_limit))
+    stop = body(Gt(), following[1], body(Sigmoid(), following[1]))
+    results = main.loop(
+        body,
+        (h, c, inner_limit),
+        (*following, *following, stop),
+        (x, count, limit),
+        axis=0,
+        count=Dim.of(6),
+        sequences=0,
+        carries=2,
+        has_until=True,
+    )
+    graph = main.graph({"x": x, "n": count, "limit": limit}, dict(zip(("hs", "cs", "h", "c"), results, strict=True)))
+    made = [
+        {"x": np.full((rows, 3), 0.9, np.float32), "n": np.float32(0), "limit": np.float32(limit)}
+        for rows, limit in ((2, 0.3), (1, 2.0), (0, 0.3), (2, -1.0))
+    ]
+    compare(graph, made, folder=tmp_path)

@@ -14,7 +14,7 @@ import pytest
 from netdsl.api import load
 from netdsl.backends.onnx.model import OPSETS, build, build_model
 from netdsl.backends.onnx.serialize import ALIGNMENT, to_bytes, to_files
-from netdsl.backends.onnx.tables import TABLE, UNSUPPORTED
+from netdsl.backends.onnx.tables import DTYPE_REFUSED, TABLE, UNSUPPORTED
 from netdsl.diagnostics import NetError
 from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Value
@@ -262,3 +262,10 @@ def test_parameters_are_checked() -> None:
 def test_building_does_not_import_torch() -> None:
     code = "import sys, netdsl.backends.onnx.model, netdsl.backends.onnx.runtime; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_element_type_without_a_kernel_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DTYPE_REFUSED, Add, {"f64": "there is no kernel"})
+    with pytest.raises(NetError, match="E0711: `add` of f64 cannot run in ONNX Runtime: there is no kernel"):
+        build(*linear(F64))
+    build(*linear(F32))

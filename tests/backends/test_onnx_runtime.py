@@ -166,3 +166,11 @@ def test_failure_names_the_line_of_the_source(model: bytes) -> None:
 
 def test_installed_wheels_are_known() -> None:
     assert installed_wheels()
+
+
+@pytest.mark.gpu
+def test_cuda_gives_what_the_cpu_gives(model: bytes, session: Session) -> None:
+    on_cuda = Session.load(model, "cuda")
+    assert "CUDAExecutionProvider" == on_cuda.providers[0]
+    for expected, actual in zip(session.run(arrays()).values(), on_cuda.run(arrays()).values(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
