@@ -94,6 +94,7 @@ class LoopModule(nn.Module):
 
     Arguments: the number of steps; (shape, dtype) of each stacked yield and of the rows that stop; the device where
     no operand tells it; the op's operands; further arguments of the body. Results: stacked yields, final carries.
+    Torch's operator has no gradient of a scan in a scan: there the outer loop is written out, for each length anew.
     """
 
     def __init__(self, op: Loop, places: tuple[int, ...], step: fx.GraphModule, cell: Cell | None) -> None:
@@ -105,6 +106,7 @@ class LoopModule(nn.Module):
         self._sequences, self._carries, self._yields = op.sequences, op.carries, op.yields
         self._has_length, self._has_until = op.has_length, op.has_until
         self._is_short = op.count.is_const and op.count.value <= UNROLLED_STEPS
+        self._has_loops = any(isinstance(child, LoopModule) for child in step.modules())
 
     def forward(
         self,
@@ -119,14 +121,15 @@ class LoopModule(nn.Module):
         lengths = operands[self._sequences] if self._has_length else None
         fixed = (*operands[first + self._carries :], *extra)
         device = operands[0].device if operands else device
-        is_traced = torch.compiler.is_compiling() and not self._is_short
-        is_exported = is_traced and torch.compiler.is_exporting()
+        is_exported = torch.compiler.is_exporting() and not self._is_short
+        is_unrolled = self._is_short or (self._has_loops and torch.is_grad_enabled())
+        is_scanned = is_exported or (torch.compiler.is_compiling() and not is_unrolled)
         if not is_exported and count == 0:
             yields = empty[: self._yields]
             return (*(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in yields), *carries)
-        if self._cell is not None and not is_exported and sequences[0].numel() > 0:
+        if self._cell is not None and not torch.compiler.is_exporting() and sequences[0].numel() > 0:
             return run_cell(self._cell, self._axis, self._reverse, sequences[0], lengths, carries, fixed)
-        if is_traced:
+        if is_scanned:
             idle: list[torch.Tensor] = []
             if self._has_until:
                 stopped = torch.zeros(empty[-1][0], dtype=torch.bool, device=device)
@@ -190,53 +193,65 @@ class LoopModule(nn.Module):
         Args: index: of the steps. states: the carries and the stopped rows, or anything where there is neither.
               dtypes: of the yields.
         """
-        steps = [index, torch.ones_like(index, dtype=torch.bool), *(s.movedim(self._axis, 0) for s in sequences)]
+        steps = [s.movedim(self._axis, 0) for s in sequences]
+        steps += [index] if lengths is not None or not steps else []
+        steps += [torch.ones_like(index, dtype=torch.bool)] if is_padded else []
         if self._reverse:
             steps = [s.flip(0) for s in steps]
         if is_padded:
             steps = [torch.cat([s, s.new_zeros((1, *s.shape[1:]))]) for s in steps]
-
-        held = [t.dtype for t in states]
+        captured = [lengths, *fixed]
+        floats = [_as_float(v) if isinstance(v, torch.Tensor) else v for v in captured]
 
         def advance(state: Tensors, sliced: Tensors) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-            at, is_busy, *values = sliced
-            old = [_decoded(t, dtype) for t, dtype in zip(state, held, strict=True)]
+            old, now, (ends, *others) = (
+                _like(*pair) for pair in ((state, states), (sliced, steps), (floats, captured))
+            )
             carries = old[: self._carries]
-            active = is_busy if is_padded else None
-            if lengths is not None:
-                active = lengths > at if active is None else active & (lengths > at)
-            results = self.step(*values, *carries, *fixed)
+            active = now[-1] if is_padded else None
+            if ends is not None:
+                is_before = ends > now[self._sequences]
+                active = is_before if active is None else active & is_before
+            results = self.step(*now[: self._sequences], *carries, *others)
             new, out, done = self._advance(results, carries, active, old[-1] if self._has_until else None)
             idle = old[self._carries :] if done is None else [done]
-            return [_encoded(t) for t in (*new, *idle)], [_encoded(t) for t in out]
+            return [_fresh(t) for t in (*new, *idle)], [_fresh(t) for t in out]
 
-        final, outputs = scan(advance, [_encoded(t) for t in states], [s.contiguous() for s in steps])
-        outputs = [_decoded(t, dtype) for t, dtype in zip(outputs, dtypes, strict=True)]
-        final = [_decoded(t, dtype) for t, dtype in zip(final[: self._carries], held, strict=False)]
+        final, outputs = scan(advance, [_fresh(t) for t in states], [_as_float(s).contiguous() for s in steps])
+        outputs = [_from_float(t, dtype) for t, dtype in zip(outputs, dtypes, strict=True)]
         if is_padded:
             outputs = [o[:-1] for o in outputs]
         if self._reverse:
             outputs = [o.flip(0) for o in outputs]
-        return (*(o.movedim(0, at) for o, at in zip(outputs, self._places, strict=True)), *final)
+        stacked = (o.movedim(0, at) for o, at in zip(outputs, self._places, strict=True))
+        return (*stacked, *_like(final, states)[: self._carries])
 
 
-def _encoded(tensor: torch.Tensor) -> torch.Tensor:
-    """A fresh float tensor in plain layout that `_decoded` turns back.
+def _as_float(tensor: torch.Tensor) -> torch.Tensor:
+    """A float tensor that `_from_float` turns back; integers travel bit by bit in a float64.
 
-    What the operator carries and yields must have one layout, share no memory and, for its gradient, be a float:
-    integers travel bit by bit in a float64.
+    All that enters or leaves the operator must be a float for its gradient.
     """
-    if tensor.dtype == torch.bool:
-        return tensor.to(torch.float32)
-    if not tensor.dtype.is_floating_point:
-        tensor = tensor.to(torch.int64).view(torch.float64)
-    return tensor.clone(memory_format=torch.contiguous_format)
+    if tensor.dtype.is_floating_point:
+        return tensor
+    return tensor.to(torch.float32) if tensor.dtype == torch.bool else tensor.to(torch.int64).view(torch.float64)
 
 
-def _decoded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _from_float(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if dtype.is_floating_point:
         return tensor
     return tensor > 0 if dtype == torch.bool else tensor.view(torch.int64).to(dtype)
+
+
+def _like(values: Sequence[Any], models: Sequence[Any]) -> list[Any]:
+    """The values, tensors back in the types of their models."""
+    pairs = zip(values, models, strict=True)
+    return [_from_float(v, m.dtype) if isinstance(m, torch.Tensor) else v for v, m in pairs]
+
+
+def _fresh(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy in plain layout: what the operator carries must have one layout and share no memory."""
+    return _as_float(tensor).clone(memory_format=torch.contiguous_format)
 
 
 def _where(active: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
