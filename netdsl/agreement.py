@@ -147,7 +147,9 @@ class _Subject:
     _runners: dict[str, Runner] = field(default_factory=dict)
 
     @staticmethod
-    def make(session: Session, name: str, values: Mapping[str, CheckValue], seed: int, backends: list[str]) -> "_Subject":
+    def make(
+        session: Session, name: str, values: Mapping[str, CheckValue], seed: int, backends: list[str]
+    ) -> "_Subject":
         checked = session.network(name, values)
         weights = {}
         drawn = random_weights(checked.eval_graph.params, seed)
@@ -280,7 +282,9 @@ def onnx_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
     result = run_pipeline(graph, weights, validate=False)
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    session = ort.InferenceSession(to_bytes(build(result.graph, result.weights)), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        to_bytes(build(result.graph, result.weights)), options, providers=["CPUExecutionProvider"]
+    )
     names = [name for name, _ in graph.outputs]
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
@@ -309,4 +313,3 @@ def _no_static(network: str, name: str | None, names: list[str], span: Span) -> 
     return Diagnostic(
         "E0330", f"`{network}` has no static `{name}`", Label(span), help=f"did you mean `{near}`?" if near else None
     )
-

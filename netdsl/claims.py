@@ -22,7 +22,12 @@ Runner = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 MEASURES = ("param_count", "state_count", "flops", "bytes", "layers")
 PROPERTIES = ("permutation_equivariant", "permutation_invariant", "batch_independent")
 REDUCTIONS: dict[str, Callable[[Any], Any]] = {
-    "all": np.all, "any": np.any, "max": np.max, "min": np.min, "sum": np.sum, "mean": np.mean,
+    "all": np.all,
+    "any": np.any,
+    "max": np.max,
+    "min": np.min,
+    "sum": np.sum,
+    "mean": np.mean,
 }
 ELEMENTWISE: dict[str, Callable[[Any], Any]] = {"abs": np.abs, "finite": lambda x: np.all(np.isfinite(x))}
 
@@ -47,7 +52,13 @@ class Measured:
 
 
 def check_claim(
-    claim: s.Claim, graph: Graph, runner: Runner, others: Callable[[str], Graph], *, flops: Callable[[Graph], Dim], backend: str = "reference"
+    claim: s.Claim,
+    graph: Graph,
+    runner: Runner,
+    others: Callable[[str], Graph],
+    *,
+    flops: Callable[[Graph], Dim],
+    backend: str = "reference",
 ) -> ClaimResult:
     """Evaluate one claim on a network's graph and on sampled runs.
 
@@ -110,8 +121,12 @@ def _evaluate(expr: s.Expr, context: _Context) -> Measured:
             return _call(expr, expr.func.id, context)
         case s.Index() if isinstance(expr.base, s.Name) and expr.base.id in PROPERTIES:
             return _property(expr, expr.base.id, context)
-    raise mistake("E0370", "a claim is made of measures, outputs, numbers and properties", expr.span,
-                  help=f"measures are {', '.join(MEASURES)}; properties are {', '.join(PROPERTIES)}")
+    raise mistake(
+        "E0370",
+        "a claim is made of measures, outputs, numbers and properties",
+        expr.span,
+        help=f"measures are {', '.join(MEASURES)}; properties are {', '.join(PROPERTIES)}",
+    )
 
 
 def _binary(expr: s.Binary, context: _Context) -> Measured:
@@ -152,8 +167,12 @@ def _name(expr: s.Name, context: _Context) -> Measured:
         return Measured(context.output(expr.id), expr.id)
     known = [*MEASURES, *PROPERTIES, *outputs]
     near = suggest(expr.id, known)
-    raise mistake("E0300", f"nothing is named `{expr.id}` in a claim", expr.span,
-                  help=f"did you mean `{near}`?" if near else f"a claim knows {', '.join(known)}")
+    raise mistake(
+        "E0300",
+        f"nothing is named `{expr.id}` in a claim",
+        expr.span,
+        help=f"did you mean `{near}`?" if near else f"a claim knows {', '.join(known)}",
+    )
 
 
 def _call(expr: s.Call, name: str, context: _Context) -> Measured:
@@ -167,8 +186,12 @@ def _call(expr: s.Call, name: str, context: _Context) -> Measured:
             value = value.item()
         return Measured(value, f"{name}({inner.text})")
     near = suggest(name, [*MEASURES, *REDUCTIONS, *ELEMENTWISE])
-    raise mistake("E0300", f"nothing is named `{name}` in a claim", expr.func.span,
-                  help=f"did you mean `{near}`?" if near else None)
+    raise mistake(
+        "E0300",
+        f"nothing is named `{name}` in a claim",
+        expr.func.span,
+        help=f"did you mean `{near}`?" if near else None,
+    )
 
 
 def _property(expr: s.Index, name: str, context: _Context) -> Measured:
@@ -184,10 +207,14 @@ def _property(expr: s.Index, name: str, context: _Context) -> Measured:
             raise mistake("E0370", f"`{name}` is written `{name}[N, within=1e-5]`", arg.span)
     graph = context.graph
     if name == "batch_independent":
-        dim = dim or graph.free_dims[0]
+        dim = dim or next(iter(graph.free_dims), None)
     if dim is None or dim not in graph.free_dims:
-        raise mistake("E0370", f"`{name}` needs a free dimension of the network", expr.span,
-                      help=f"free dimensions are {', '.join(graph.free_dims) or 'none'}")
+        raise mistake(
+            "E0370",
+            f"`{name}` needs a free dimension of the network",
+            expr.span,
+            help=f"free dimensions are {', '.join(graph.free_dims) or 'none'}",
+        )
     sizes = sample_sizes(graph, 5) or smallest_sizes(graph)
     inputs = sample_inputs(graph, sizes, 1)
     order = np.random.default_rng(2).permutation(sizes[dim])

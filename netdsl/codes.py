@@ -2,10 +2,11 @@
 
 import pkgutil
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from netdsl.record import dataclass
 
 _REPEATED = re.compile(r"<(\d+) times (.*?)>")
 

@@ -3,11 +3,31 @@
 from netdsl.codes import Code
 
 CODES: dict[str, Code] = {
-    "E0601": Code("a pass changed the network", "Each pass is run before and after on sampled inputs in float64, and this one "
-                  "differs by more than it promises. Nothing was written. This is a bug of the pass.", "", ""),
-    "E0720": Code("weights that do not fit", "Every parameter needs one tensor of its shape, and none may be left over. The notes list each "
-                  "difference. Names of other libraries are mapped by a rename map.", "", ""),
-    "E0721": Code("weights in a pickle", "Pickles run code when they are read, so they are never read. Convert them to safetensors.", "", ""),
+    "E0601": Code(
+        "a pass changed the network",
+        "Each pass is run before and after on sampled inputs in float64, and this one "
+        "differs by more than it promises. Nothing was written. This is a bug of the pass.",
+        "",
+        "",
+    ),
+    "E0720": Code(
+        "weights that do not fit",
+        "Every parameter needs one tensor of its shape, and none may be left over. The notes list each "
+        "difference. Names of other libraries are mapped by a rename map.",
+        "",
+        "",
+    ),
+    "E0721": Code(
+        "weights in a pickle",
+        "Pickles run code when they are read, so they are never read. Convert them to safetensors.",
+        "",
+        "",
+    ),
     "E0722": Code("not a safetensors file", "The file is cut off, damaged or of another format.", "", ""),
-    "E0723": Code("a rename map that is not understood", "A map is TOML: `[[rule]]` tables with `from` and `to`, or `ignore`.", "", ""),
+    "E0723": Code(
+        "a rename map that is not understood",
+        "A map is TOML: `[[rule]]` tables with `from` and `to`, or `ignore`.",
+        "",
+        "",
+    ),
 }

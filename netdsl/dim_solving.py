@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from math import gcd
 from typing import Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import Literal, TypeAlias
 from netdsl.dim_algebra import Dim, apply_atom, dmax, dmin, monomial_dim, polynomial_division, unchecked_symbol
 from netdsl.dim_bounds import Bounds, Interval, exact_quotient_range, floor_quotient_range
 from netdsl.dim_terms import Atom, DimError, Monomial, monomial_quotient
+from netdsl.record import dataclass
 
 RelationOp: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Relation: TypeAlias = tuple[RelationOp, Dim, Dim]

@@ -1,7 +1,7 @@
 """Sizes and what is known of them: the algebra of `Dim`, and `Facts` that simplify, compare and sample sizes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.dim_algebra import Dim, dmax, dmin
@@ -9,6 +9,7 @@ from netdsl.dim_parser import parse_dim
 from netdsl.dim_proofs import Knowledge
 from netdsl.dim_solving import Relation, RelationOp, holds
 from netdsl.dim_terms import DimError
+from netdsl.record import dataclass
 
 if TYPE_CHECKING:
     from random import Random

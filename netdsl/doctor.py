@@ -4,8 +4,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+
+from netdsl.record import dataclass
 
 REQUIRED = ("click", "lark", "networkx", "numpy", "onnx", "rich", "safetensors")
 OPTIONAL = {"torch": "torch", "onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
@@ -125,7 +126,8 @@ def _wanted(name: str) -> str:
         for sign in "<>=!~ ":
             base = base.split(sign)[0]
         if base == name:
-            return requirement.removeprefix(name).split("]")[-1].strip()
+            parts = requirement.removeprefix(name).split("]")[-1].replace(" ", "").split(",")
+            return ",".join(sorted(parts, reverse=True))
     return ""
 
 

@@ -40,8 +40,14 @@ class GraphEdit:
         return self._uses.get(value, ())
 
     def insert_before(
-        self, anchor: Node, op: Op, operands: Sequence[Value], types: Sequence[TensorType] | None = None,
-        *, hint: str = "", regions: tuple[Region, ...] = (),
+        self,
+        anchor: Node,
+        op: Op,
+        operands: Sequence[Value],
+        types: Sequence[TensorType] | None = None,
+        *,
+        hint: str = "",
+        regions: tuple[Region, ...] = (),
     ) -> Node:
         """A new node ahead of `anchor`, with its place and instance. Result types are inferred unless given."""
         if types is None:
@@ -50,7 +56,14 @@ class GraphEdit:
                 types = loop_results(op, inputs, tuple(v.type for v in regions[0].results))
             else:
                 types = op.infer(inputs, self.before.facts)
-        node = Node(op, tuple(operands), tuple(Value(t.without_names(), hint) for t in types), anchor.spans, anchor.instance, regions)
+        node = Node(
+            op,
+            tuple(operands),
+            tuple(Value(t.without_names(), hint) for t in types),
+            anchor.spans,
+            anchor.instance,
+            regions,
+        )
         self._inserted.setdefault(anchor, []).append(node)
         self._dirty.add(anchor.instance)
         return node
@@ -134,7 +147,11 @@ class GraphEdit:
     def _region(self, region: Region, candidates: set[int]) -> Region:
         nodes = self._nodes(region.nodes, candidates)
         results = tuple(self._resolve(v) for v in region.results)
-        if results == region.results and len(nodes) == len(region.nodes) and all(a is b for a, b in zip(nodes, region.nodes, strict=True)):
+        if (
+            results == region.results
+            and len(nodes) == len(region.nodes)
+            and all(a is b for a, b in zip(nodes, region.nodes, strict=True))
+        ):
             return region
         return Region(region.arguments, nodes, results)
 
@@ -143,9 +160,9 @@ class GraphEdit:
 def edit(graph: Graph) -> Iterator[GraphEdit]:
     """Collect edits; `e.graph` is the new graph after the block.
 
-        with edit(graph) as e:
-            e.replace_value(old, new)
-        return e.graph
+    with edit(graph) as e:
+        e.replace_value(old, new)
+    return e.graph
     """
     session = GraphEdit(graph)
     yield session

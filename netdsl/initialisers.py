@@ -28,7 +28,13 @@ def initial_value(param: Param, seed: int) -> NDArray[np.generic]:
     assert param.init is not None
     numbers = dict(param.init.args)
     dtype = param.value.type.dtype
-    width = np.float64 if dtype.name == "f64" else np.float32 if dtype.is_float else np.dtype(dtype.storage.name.replace("i", "int").replace("u8", "uint8"))
+    width = (
+        np.float64
+        if dtype.name == "f64"
+        else np.float32
+        if dtype.is_float
+        else np.dtype(dtype.storage.name.replace("i", "int").replace("u8", "uint8"))
+    )
     rng = generator(seed, param.path)
     value = _DRAW[param.init.name](rng, shape, numbers, width)
     return np.asarray(value, width)
@@ -47,7 +53,9 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return max(shape[1] * kernel, 1), max(shape[0] * kernel, 1)
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, mean: float, width: type) -> NDArray[np.generic]:
+def _normal(
+    rng: np.random.Generator, shape: tuple[int, ...], std: float, mean: float, width: type
+) -> NDArray[np.generic]:
     values = rng.standard_normal(shape, dtype=np.float32 if width is np.float32 else np.float64)
     values *= std
     if mean:
@@ -93,8 +101,12 @@ _DRAW: dict[str, Draw] = {
     "trunc_normal": lambda rng, shape, n, w: _trunc_normal(rng, shape, n),
     "xavier_uniform": lambda rng, shape, n, w: _uniform(rng, shape, n["gain"] * math.sqrt(6 / sum(fans(shape))), w),
     "xavier_normal": lambda rng, shape, n, w: _normal(rng, shape, n["gain"] * math.sqrt(2 / sum(fans(shape))), 0, w),
-    "kaiming_uniform": lambda rng, shape, n, w: _uniform(rng, shape, math.sqrt(6 / ((1 + n["a"] ** 2) * fans(shape)[0])), w),
-    "kaiming_normal": lambda rng, shape, n, w: _normal(rng, shape, math.sqrt(2 / ((1 + n["a"] ** 2) * fans(shape)[0])), 0, w),
+    "kaiming_uniform": lambda rng, shape, n, w: _uniform(
+        rng, shape, math.sqrt(6 / ((1 + n["a"] ** 2) * fans(shape)[0])), w
+    ),
+    "kaiming_normal": lambda rng, shape, n, w: _normal(
+        rng, shape, math.sqrt(2 / ((1 + n["a"] ** 2) * fans(shape)[0])), 0, w
+    ),
     "orthogonal": lambda rng, shape, n, w: _orthogonal(rng, shape, n["gain"]),
     "identity_matrix": lambda rng, shape, n, w: np.eye(shape[0], shape[1], dtype=w),
 }

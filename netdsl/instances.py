@@ -23,7 +23,9 @@ def nodes_by_instance(graph: Graph, wanted: frozenset[int]) -> dict[int, list[No
         for node in nodes:
             chain = chains.get(node.instance)
             if chain is None:
-                chain = chains[node.instance] = tuple(i for i in ancestors(graph.instances, node.instance) if i in wanted)
+                chain = chains[node.instance] = tuple(
+                    i for i in ancestors(graph.instances, node.instance) if i in wanted
+                )
             for index in chain:
                 if index not in taken:
                     found[index].append(node)
@@ -38,7 +40,8 @@ def current_digests(graph: Graph, wanted: frozenset[int]) -> dict[int, str]:
     """The digest of each wanted instance as its nodes are now."""
     rows = nodes_by_instance(graph, wanted)
     return {
-        index: digest(nodes, graph.instances[index].inputs, graph.instances[index].outputs) for index, nodes in rows.items()
+        index: digest(nodes, graph.instances[index].inputs, graph.instances[index].outputs)
+        for index, nodes in rows.items()
     }
 
 
@@ -49,7 +52,8 @@ def refresh(graph: Graph, candidates: frozenset[int]) -> Graph:
         return graph
     now = current_digests(graph, wanted)
     rows = tuple(
-        replace(row, intact=False) if i in now and now[i] != row.digest else row for i, row in enumerate(graph.instances)
+        replace(row, intact=False) if i in now and now[i] != row.digest else row
+        for i, row in enumerate(graph.instances)
     )
     return replace(graph, instances=rows)
 
@@ -66,7 +70,11 @@ def moved(rows: Sequence[Instance], mapping: Mapping[Value, Value]) -> tuple[Ins
     if not mapping:
         return tuple(rows)
     return tuple(
-        replace(row, inputs=tuple(mapping.get(v, v) for v in row.inputs), outputs=tuple(mapping.get(v, v) for v in row.outputs))
+        replace(
+            row,
+            inputs=tuple(mapping.get(v, v) for v in row.inputs),
+            outputs=tuple(mapping.get(v, v) for v in row.outputs),
+        )
         if any(v in mapping for v in (*row.inputs, *row.outputs))
         else row
         for row in rows

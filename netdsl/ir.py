@@ -1,10 +1,11 @@
 """The typed graph: values in SSA form, parameters as operands, isolated loop regions, instances kept through passes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.source import NO_SPAN, Span
 from netdsl.tensor_type import TensorType
 

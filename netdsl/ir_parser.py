@@ -11,7 +11,9 @@ from netdsl.ops.base import Op
 from netdsl.source import NO_SOURCE, Source, Span
 from netdsl.tensor_type import DTYPES, Axis, DType, TensorType
 
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|%\d+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])|-?inf|nan|[A-Za-z_]\w*|->|.)', re.S)
+_TOKEN = re.compile(
+    r'\s*("(?:[^"\\]|\\.)*"|%\d+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])|-?inf|nan|[A-Za-z_]\w*|->|.)', re.S
+)
 
 
 class _Cursor:
@@ -117,9 +119,16 @@ class _Parser:
             if match:
                 facts = _with_fact(facts, match.group(2), parse_dim(match.group(1)), parse_dim(match.group(3)))
         return Graph(
-            json.loads(head.group(1)), tuple(inputs), tuple((n, self.values[v]) for n, v in outputs), tuple(params), tuple(nodes),
-            tuple(Update(n, self.values[v]) for n, v in updates), tuple(Tap(n, self.values[v]) for n, v in taps),
-            tuple(self.row(c) for c in rows), facts, head.group(2) == "training",
+            json.loads(head.group(1)),
+            tuple(inputs),
+            tuple((n, self.values[v]) for n, v in outputs),
+            tuple(params),
+            tuple(nodes),
+            tuple(Update(n, self.values[v]) for n, v in updates),
+            tuple(Tap(n, self.values[v]) for n, v in taps),
+            tuple(self.row(c) for c in rows),
+            facts,
+            head.group(2) == "training",
         )
 
     def define(self, cursor: _Cursor, hint: str) -> Value:

@@ -1,13 +1,13 @@
 """The text form of a graph: printed here, parsed by `netdsl.ir_parser`; `print_graph(parse_graph(t)) == t`.
 
-    graph "Net" eval where N >= 1 {
-      source 0 "net.net"
-      instance 0 parent -1 block "net.net:Net" statics {} path "" at 0:0-10 inputs (%0) outputs (%2) digest "ab.." intact
-      input "x" %0: f32[B, 4]
-      param "w" %1: f32[4] ~ normal[std=0.02] at 0:20-30
-      %2: f32[B, 4] = mul(%0, %1) in 0 at 0:30-35
-      output "y" %2
-    }
+graph "Net" eval where N >= 1 {
+  source 0 "net.net"
+  instance 0 parent -1 block "net.net:Net" statics {} path "" at 0:0-10 inputs (%0) outputs (%2) digest "ab.." intact
+  input "x" %0: f32[B, 4]
+  param "w" %1: f32[4] ~ normal[std=0.02] at 0:20-30
+  %2: f32[B, 4] = mul(%0, %1) in 0 at 0:30-35
+  output "y" %2
+}
 """
 
 import dataclasses
@@ -53,7 +53,9 @@ class _Printer:
             body.append(f"  input {json.dumps(name)} {self.number(value)}: {print_type(value.type)}")
         for p in graph.params:
             init = f" ~ {_print_init(p.init)}" if p.init is not None else f" = {json.dumps(_listed(p.data))}"
-            body.append(f"  {p.kind} {json.dumps(p.path)} {self.number(p.value)}: {print_type(p.value.type)}{init} at {self.place(p.span)}")
+            body.append(
+                f"  {p.kind} {json.dumps(p.path)} {self.number(p.value)}: {print_type(p.value.type)}{init} at {self.place(p.span)}"
+            )
         self.nodes(graph.nodes, "  ", body)
         for name, value in graph.outputs:
             body.append(f"  output {json.dumps(name)} {self.number(value)}")

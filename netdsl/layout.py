@@ -4,8 +4,9 @@ Source: Wadler 1998, "A prettier printer"; a group is laid flat where that fits,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from netdsl.record import dataclass
 
 Signal = Literal["line", "soft", "hard", "blank", "flush"]
 

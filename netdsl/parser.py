@@ -3,7 +3,6 @@
 import json
 import pkgutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,6 +10,7 @@ from netdsl.brackets import match_brackets
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.doc_comments import DocComments
 from netdsl.lalr import Tables, run
+from netdsl.record import dataclass
 from netdsl.recovery import Recovery
 from netdsl.source import Source, Span
 from netdsl.syntax import Expr, Module

@@ -20,7 +20,6 @@ A rule has `to` (our path) and `from` (theirs), each a string, or a list on one 
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.record import dataclass
 
 Array = NDArray[np.generic]
 KEYS = {"from", "to", "ignore", "transpose", "reshape", "source_shape", "concat", "split"}
@@ -122,8 +122,13 @@ def _rule(row: Mapping[str, Any]) -> Rule:
     if reshape is not None and origin is None:
         raise ValueError("has `reshape` without `source_shape`, so it could not be undone")
     return Rule(
-        source, target, transpose, tuple(reshape) if reshape else None, tuple(origin) if origin else None,
-        row.get("concat"), row.get("split"),
+        source,
+        target,
+        transpose,
+        tuple(reshape) if reshape else None,
+        tuple(origin) if origin else None,
+        row.get("concat"),
+        row.get("split"),
     )
 
 

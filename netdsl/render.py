@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import IO, Literal
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.record import dataclass
 from netdsl.source import NO_SOURCE, Source, Span
 
 COLUMNS = 120

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from netdsl.ops.loop import Loop
 from netdsl.ops.masks import LengthMask
 from netdsl.ops.pieces import Pick, Slice
 from netdsl.ops.shape import Broadcast, Reshape, Squeeze, Transpose, Unsqueeze
+from netdsl.record import dataclass
 
 Array = NDArray[np.generic]
 
@@ -86,8 +86,19 @@ def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict
 
 def storage_dtype(name: str) -> np.dtype[np.generic]:
     """The numpy type of stored elements; bf16 is held as f32."""
-    table = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "i64": "int64", "i32": "int32",
-             "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool", "idx": "int64"}
+    table = {
+        "f64": "float64",
+        "f32": "float32",
+        "f16": "float16",
+        "bf16": "float32",
+        "i64": "int64",
+        "i32": "int32",
+        "i16": "int16",
+        "i8": "int8",
+        "u8": "uint8",
+        "bool": "bool",
+        "idx": "int64",
+    }
     return np.dtype(table[name])
 
 
@@ -105,7 +116,9 @@ def _follow(nodes: Sequence[Node], origin: dict[Value, Value], found: dict[Value
         if isinstance(op, _MOVES) and node.operands and node.operands[0] in origin:
             origin[node.results[0]] = origin[node.operands[0]]
         elif isinstance(op, Take) and node.operands[1] in origin:
-            found.setdefault(origin[node.operands[1]], []).append(Bound(node.operands[0].type.axes[op.axis].size, False))
+            found.setdefault(origin[node.operands[1]], []).append(
+                Bound(node.operands[0].type.axes[op.axis].size, False)
+            )
         elif isinstance(op, OneHot) and node.operands[0] in origin:
             found.setdefault(origin[node.operands[0]], []).append(Bound(op.size, False))
         elif isinstance(op, LengthMask) and node.operands[0] in origin:

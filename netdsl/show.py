@@ -1,11 +1,12 @@
 """What a network is made of: its layers with shapes, parameters and FLOPs, and the totals."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl.dims import Dim
 from netdsl.ir import Graph, Node
 from netdsl.ops.loop import Loop
+from netdsl.record import dataclass
 from netdsl.tensor_type import TensorType
 
 

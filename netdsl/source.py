@@ -1,7 +1,9 @@
 """Source text and the places in it."""
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from netdsl.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

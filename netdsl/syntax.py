@@ -1,9 +1,9 @@
 """The syntax tree: what a `.net` text says, before any name is looked up."""
 
-from dataclasses import dataclass
 from typing import Literal as OneOf
 from typing import Union
 
+from netdsl.record import dataclass
 from netdsl.source import Source, Span
 
 # --- expressions ---------------------------------------------------------------------------------
@@ -177,8 +177,23 @@ class Loop:
 
 
 Expr = (
-    Name | Literal | Paren | TupleExpr | ListExpr | Unary | Binary | Call | Index | Attribute | Pipe | Labelled
-    | Slice | Range | Dots | IfExpr | Loop
+    Name
+    | Literal
+    | Paren
+    | TupleExpr
+    | ListExpr
+    | Unary
+    | Binary
+    | Call
+    | Index
+    | Attribute
+    | Pipe
+    | Labelled
+    | Slice
+    | Range
+    | Dots
+    | IfExpr
+    | Loop
 )
 
 # --- types ---------------------------------------------------------------------------------------

@@ -52,9 +52,7 @@ class DType:
 
 
 F64, F32, F16, BF16 = (DType(n, "float", b) for n, b in (("f64", 64), ("f32", 32), ("f16", 16), ("bf16", 16)))
-I64, I32, I16, I8, U8 = (
-    DType(n, "int", b) for n, b in (("i64", 64), ("i32", 32), ("i16", 16), ("i8", 8), ("u8", 8))
-)
+I64, I32, I16, I8, U8 = (DType(n, "int", b) for n, b in (("i64", 64), ("i32", 32), ("i16", 16), ("i8", 8), ("u8", 8)))
 BOOL = DType("bool", "bool", 8)
 DTYPES: dict[str, DType] = {d.name: d for d in (F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL)}
 #: Type variables of a header: the caller's float, int or number type (rule R17).
@@ -142,7 +140,13 @@ class ShapeError(Exception):
 
 
 def unify_axis(
-    left: Axis, right: Axis, facts: Facts, *, what: str, operands: tuple[int, int] = (0, 1), at: tuple[int, int] = (0, 0)
+    left: Axis,
+    right: Axis,
+    facts: Facts,
+    *,
+    what: str,
+    operands: tuple[int, int] = (0, 1),
+    at: tuple[int, int] = (0, 0),
 ) -> Axis:
     """The one axis that both stand for: sizes must be proved equal, the result takes the name that exists.
 

@@ -29,7 +29,9 @@ def verify(graph: Graph, *, instances: bool = True) -> None:
             problems.append(f"parameter `{param.path}` stands twice")
         paths.add(param.path)
         if (param.kind == "const") != (param.init is None):
-            problems.append(f"parameter `{param.path}` of kind {param.kind} {'has' if param.init else 'lacks'} an initialiser")
+            problems.append(
+                f"parameter `{param.path}` of kind {param.kind} {'has' if param.init else 'lacks'} an initialiser"
+            )
         _define(param.value, defined, f"parameter `{param.path}`", problems)
     _check_nodes(graph, graph.nodes, defined, problems)
     states = {p.path for p in graph.params if p.kind == "state"}

@@ -71,8 +71,12 @@ def fit(params: Iterable[Param], tensors: Mapping[str, Array], seed: int) -> dic
     notes += [f"extra: `{name}` {list(tensors[name].shape)}" for name in tensors if name not in set(expected)]
     if notes:
         raise NetError(
-            Diagnostic("E0720", f"the weights do not fit the network: {len(notes)} tensors differ", notes=tuple(notes),
-                       help="map foreign names with `--rename map.toml`")
+            Diagnostic(
+                "E0720",
+                f"the weights do not fit the network: {len(notes)} tensors differ",
+                notes=tuple(notes),
+                help="map foreign names with `--rename map.toml`",
+            )
         )
     return found
 
@@ -84,8 +88,11 @@ def read_safetensors(path: Path) -> dict[str, Array]:
     """
     if path.suffix in PICKLES:
         raise NetError(
-            Diagnostic("E0721", f"`{path}` is not read: such files can run code",
-                       help="convert it with `safetensors.torch.save_file(state_dict, \"w.safetensors\")`")
+            Diagnostic(
+                "E0721",
+                f"`{path}` is not read: such files can run code",
+                help='convert it with `safetensors.torch.save_file(state_dict, "w.safetensors")`',
+            )
         )
     from safetensors import SafetensorError, safe_open
 

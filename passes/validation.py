@@ -128,6 +128,3 @@ def _first_drift(after: Graph, case: Case, result: RunResult, guarantee: Guarant
             if known[value]:
                 return node
     return after.nodes[-1] if after.nodes else None
-
-
-

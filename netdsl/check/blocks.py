@@ -31,6 +31,9 @@ from netdsl.tensor_type import F32
 if TYPE_CHECKING:
     from netdsl.check.checker import Checker
 
+#: Nodes that are copied while one expression is evaluated.
+NODES_A_STEP = 8
+
 
 def call_block(
     body: Body,
@@ -70,6 +73,7 @@ def call_block(
             help="label it: `repeat n as blocks { .. }`",
         )
     checker.limits.check_nodes(body.builder.size + template.size + 1, span)
+    checker.work.steps += template.size // NODES_A_STEP
     if instance is not None and owner is not body.builder:
         _make_in_owner(instance, template, owner)
     mapping = stamp(

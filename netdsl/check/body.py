@@ -72,7 +72,11 @@ class Body:
     def run(self, body: s.Body) -> None:
         from netdsl.check.statements import run_statements
 
-        run_statements(self, body.statements)
+        self.checker.enter(body.span)
+        try:
+            run_statements(self, body.statements)
+        finally:
+            self.checker.level -= 1
 
     # --- scopes ---
 

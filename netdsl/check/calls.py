@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
@@ -27,6 +27,7 @@ from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ops.base import Op
 from netdsl.ops.elementwise import Select
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import DType
 

@@ -46,6 +46,20 @@ class Checker:
         """Whether a name can be a dimension: its first letter is a capital."""
         return name.lstrip("_")[:1].isupper()
 
+    def enter(self, span: Span) -> None:
+        """Count a step, and a level that ends with `level -= 1`.
+
+        Raises: Mistake E0526: too many levels; E0528: too many steps.
+        """
+        self.level += 1
+        self.work.steps += 1
+        if self.level > self.limits.levels:
+            self.level -= 1
+            raise mistake("E0526", f"expressions and calls nest more than {self.limits.levels:,} deep", span)
+        if self.work.steps > self.limits.steps:
+            self.level -= 1
+            raise mistake("E0528", f"checking this file takes more than {self.limits.steps:,} steps", span)
+
     def look_up(self, body: "Body", name: str, span: Span) -> CheckValue:
         """What `name` stands for: the body's scope, the file, its imports, the prelude, the primitives (rule R20).
 

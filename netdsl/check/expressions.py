@@ -33,13 +33,8 @@ def evaluate(body: "Body", expr: s.Expr) -> CheckValue:
     Raises: Mistake: reported at the statement; Silent: it depends on something already reported.
     """
     checker = body.checker
-    checker.level += 1
-    checker.work.steps += 1
+    checker.enter(expr.span)
     try:
-        if checker.level > checker.limits.levels:
-            raise mistake("E0526", f"expressions and calls nest more than {checker.limits.levels:,} deep", expr.span)
-        if checker.work.steps > checker.limits.steps:
-            raise mistake("E0528", f"checking this file takes more than {checker.limits.steps:,} steps", expr.span)
         return _EVALUATE[type(expr)](body, expr)
     except DimError as error:
         raise size_mistake(error, expr.span) from None

@@ -10,7 +10,7 @@ from netdsl.tensor_type import TensorType
 
 @dataclass(slots=True)
 class Work:
-    """What the checks of one file have done so far: `steps` are expressions evaluated and nodes copied."""
+    """What the checks of one file have done so far: see `Limits.steps`."""
 
     steps: int = 0
 
@@ -23,8 +23,8 @@ class Limits:
         nodes:     expanded graph nodes.
         turns:     product of nested `repeat` and `for` counts.
         depth:     nested block calls.
-        levels:    expressions inside of each other, over all nested calls.
-        steps:     expressions evaluated and nodes copied, over all networks of a file.
+        levels:    expressions and bodies inside of each other, over all nested calls.
+        steps:     what the check may do: one for an expression, some for a turn or a call, over a whole file.
         params:    elements of all parameters.
         tensor_elements: elements of one tensor of constant shape.
         axes:      axes of one tensor.
@@ -35,7 +35,7 @@ class Limits:
     turns: int = 100_000
     depth: int = 64
     levels: int = 4_000
-    steps: int = 4_000_000
+    steps: int = 1_000_000
     params: int = 2**31
     tensor_elements: int = 2**40
     axes: int = 64

@@ -1,6 +1,6 @@
 """`scan`: a recurrence over an axis, with a cell or with a body (rule R11)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -19,6 +19,7 @@ from netdsl.check.values import (
 )
 from netdsl.ir import Node, Value
 from netdsl.ops.loop import Loop, loop_results
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import I64, Axis, ShapeError, TensorType, unify_axis
 

@@ -129,7 +129,10 @@ def elementwise_math(call: MacroCall) -> CheckValue:
     number = statics.plain(value)
     if isinstance(number, (int, float)) and not isinstance(number, bool):
         try:
-            return statics.MATH[call.name](number)
+            result = statics.MATH[call.name](number)
+            if isinstance(result, int) and abs(result) >= 2**63:
+                raise OverflowError
+            return result
         except (ValueError, OverflowError):
             raise mistake("E0321", f"`{call.name}` of {number} has no value", call.span) from None
     if isinstance(value, DimValue):
@@ -178,6 +181,8 @@ def to_int(call: MacroCall) -> CheckValue:
     (value,) = values_of(call, 1, 1)
     number = statics.plain(value)
     if isinstance(number, (int, float)) and math.isfinite(number):
+        if abs(number) >= 2**63:
+            raise mistake("E0321", f"`int` of {number} does not fit in 64 bits", call.span)
         return int(number)
     raise mistake(
         "E0324", f"`int` needs a number, found {describe(number)}", call.span, help="for a tensor: `cast[i64](..)`"
@@ -208,8 +213,9 @@ def ntuple(call: MacroCall) -> CheckValue:
     """`ntuple(k, 2)`: k for each of 2 axes; a list of that length stays as it is."""
     value, count = values_of(call, 2, 2)
     number = statics.plain(count)
-    if not isinstance(number, int):
-        raise mistake("E0324", f"`ntuple` needs a count, found {describe(count)}", call.span)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise mistake("E0324", f"`ntuple` needs a count of at least 0, found {describe(count)}", call.span)
+    call.body.checker.limits.check_items(number, call.span)
     if isinstance(value, (ListValue, TupleValue)):
         if len(value.items) != number:
             raise mistake(

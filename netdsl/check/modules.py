@@ -14,8 +14,8 @@ from pathlib import Path
 from netdsl import syntax as s
 from netdsl.check.report import Reporter, mistake
 from netdsl.check.values import CheckValue
-from netdsl.did_you_mean import suggest
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.did_you_mean import suggest
 from netdsl.parser import parse_partial
 from netdsl.source import Source, Span
 from netdsl.tree_json import load_module
@@ -258,13 +258,17 @@ def read_text(path: Path) -> tuple[str, tuple[int, int]] | str:
     if not stat.S_ISREG(info.st_mode):
         os.close(descriptor)
         return "it is not a regular file"
-    with os.fdopen(descriptor, "rb") as stream:
-        if info.st_size > MAX_FILE_BYTES:
-            return f"it is larger than {MAX_FILE_BYTES} bytes"
-        try:
-            return stream.read().decode("utf-8"), (info.st_dev, info.st_ino)
-        except UnicodeDecodeError as error:
-            return f"it is not UTF-8 (byte {error.start})"
+    try:
+        with os.fdopen(descriptor, "rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return error.strerror.lower() if error.strerror else str(error)
+    if len(data) > MAX_FILE_BYTES:
+        return f"it is larger than {MAX_FILE_BYTES} bytes"
+    try:
+        return data.decode("utf-8"), (info.st_dev, info.st_ino)
+    except UnicodeDecodeError as error:
+        return f"it is not UTF-8 (byte {error.start})"
 
 
 def project_root(path: Path) -> Path:

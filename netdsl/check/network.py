@@ -16,7 +16,6 @@ from netdsl.check.modules import FileScope, Library
 from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
-from netdsl.check.stack import deep_stack
 from netdsl.check.types import dim_symbol, tensor_type
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
 from netdsl.collector import deep_recursion, paused_collection
@@ -100,10 +99,7 @@ class Session:
     @deep_recursion()
     def check_all(self, values: Mapping[str, CheckValue] | None = None) -> dict[str, CheckedNetwork]:
         """Check every network and every block that none of them uses; diagnostics stay in the reporter."""
-        with deep_stack((self.limits or Limits()).levels):
-            return self._check_all(values or {})
-
-    def _check_all(self, values: Mapping[str, CheckValue]) -> dict[str, CheckedNetwork]:
+        values = values or {}
         checked: dict[str, CheckedNetwork] = {}
         used: set[int] = set()
         for name, decl in self.networks.items():
@@ -147,7 +143,7 @@ def _network(
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file)
     ref = BlockRef(decl, file)
     before = len(checker.reporter.diagnostics)
-    with checker.reporter.inside(header.name, header.name_span), deep_stack(checker.limits.levels):
+    with checker.reporter.inside(header.name, header.name_span):
         try:
             bound = _bind_statics(body, decl, values)
             ref = replace(ref, statics=bound)
@@ -308,7 +304,7 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     checker.network = None
     header = decl.header
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, generic=True)
-    with checker.reporter.inside(header.name, header.name_span), deep_stack(checker.limits.levels):
+    with checker.reporter.inside(header.name, header.name_span):
         try:
             _check_rigid(body, file, decl)
         except Mistake as error:

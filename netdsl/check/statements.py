@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl import syntax as s
 from netdsl.check import statics
 from netdsl.check.builder import ParamEntry, join
-from netdsl.check.names import assigned_names, check_names
+from netdsl.check.names import assigned_names, check_names, children
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.scope import FIXED, Binding, Scope
 from netdsl.check.types import check_result, tensor_type
@@ -26,6 +26,9 @@ from netdsl.source import Span
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
+
+#: What a turn of a loop counts for in `Limits.steps`, beside its expressions.
+STEPS_A_TURN = 4
 
 STATIC_ANNOTATIONS = ("int", "dim", "bool", "str", "dtype", "block", "list", "tuple", "any")
 
@@ -359,7 +362,8 @@ def _repeat(body: "Body", statement: s.Repeat) -> None:
     count = body.static_int(statement.count, what="the count of `repeat`")
     if count < 0:
         raise mistake("E0352", f"`repeat` needs a count of at least 0, found {count}", statement.count.span)
-    _turns(body, statement, [(i,) for i in range(min(count, body.checker.limits.turns + 1))], lambda scope, turn: None)
+    body.checker.limits.check_turns(body.checker.turns * count, statement.count.span)
+    _turns(body, statement, [(i,) for i in range(count)], lambda scope, turn: None)
 
 
 def _for(body: "Body", statement: s.For) -> None:
@@ -394,18 +398,65 @@ def _turns(
             body.in_unlabelled_loop = None
         else:
             body.in_unlabelled_loop = statement.span
+        changing = _changing_names(statement)
+        known = _types_of(body, changing)
         for number, turn in enumerate(turns):
             if statement.label is not None:
                 body.path = join(outer_path, f"{statement.label}.{number}")
-            before = len(checker.reporter.diagnostics)
+            checker.work.steps += STEPS_A_TURN
+            before, size = len(checker.reporter.diagnostics), body.builder.size
             with body.nested() as scope:
                 bind(scope, turn)
                 body.run(statement.body)
             checker.limits.check_nodes(body.builder.size, statement.span)
             if len(checker.reporter.diagnostics) > before:
                 raise Silent
+            if known is not None:
+                now = _types_of(body, changing)
+                if now == known:  # all further turns are like this one
+                    grows = body.builder.size - size
+                    checker.limits.check_nodes(size + grows * (len(turns) - number), statement.span)
+                    known = None
+                else:
+                    known = now
     finally:
         body.path, body.in_unlabelled_loop, checker.turns = outer_path, outer_loop, outer_turns
+
+
+def _changing_names(statement: "s.Repeat | s.For") -> frozenset[str]:
+    """Names that may stand for another value in the next turn of a loop."""
+    found: set[str] = set()
+    pending: list[object] = [statement.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (s.Assign, s.ParamDecl, s.Const, s.Let)):
+            found.update(name for name, _ in assigned_names(node))
+        pending.extend(children(node))
+    if isinstance(statement, s.For):
+        targets = [statement.target]
+        while targets:
+            target = targets.pop()
+            targets.extend(target.items)
+            found.add(target.name or "_")
+    return frozenset(found)
+
+
+def _types_of(body: "Body", names: frozenset[str]) -> dict[str, object]:
+    """What a turn sees of what turns change: the kinds and types of values, and statics themselves."""
+    found: dict[str, object] = {}
+    for name in names:
+        binding = body.scope.find(name)
+        if binding is not None:
+            found[name] = _type_of(binding.value)
+    return found
+
+
+def _type_of(value: CheckValue) -> object:
+    if isinstance(value, TensorValue):
+        return value.type
+    if isinstance(value, (TupleValue, ListValue)):
+        return (type(value), tuple(_type_of(item) for item in value.items))
+    return statics.key_of(value)
 
 
 def _bind_target(scope: Scope, target: s.LoopTarget, value: CheckValue) -> None:

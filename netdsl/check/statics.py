@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Number = int | float
 
+#: What a call of a constant function counts for in `Limits.steps`, beside its expressions.
+STEPS_A_CALL = 16
+
 ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -92,8 +95,10 @@ def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) ->
                     raise ValueError
                 return result
         if isinstance(left, ListValue) and isinstance(right, ListValue) and op == "+":
+            body.checker.limits.check_items(len(left.items) + len(right.items), expr.span)
             return ListValue(left.items + right.items)
         if isinstance(left, str) and isinstance(right, str) and op == "+":
+            body.checker.limits.check_items(len(left) + len(right), expr.span)
             return left + right
         if op in ("==", "!=") and not isinstance(left, (ListValue, TupleValue, DimValue)):
             return (left == right) == (op == "==")
@@ -199,6 +204,7 @@ def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValu
         raise mistake("E0323", f"`{function.decl.name}` takes {len(params)} arguments, found {len(values)}", span)
     checker = body.checker
     checker.depth += 1
+    checker.work.steps += STEPS_A_CALL
     try:
         if checker.depth > checker.limits.depth:
             raise mistake("E0526", f"calls nest more than {checker.limits.depth} deep", span)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from netdsl.cli.terminal import BUDGET, INTERNAL, INTERRUPTED, PIPE_CLOSED, TERMINATED, silence_stdout
+from netdsl.cli.terminal import BUDGET, ENVIRONMENT, INTERNAL, INTERRUPTED, PIPE_CLOSED, TERMINATED, silence_stdout
 
 #: Every command and the module that holds it, as `command`.
 COMMANDS = {
@@ -57,12 +57,11 @@ class Program(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = True,
         **extra: Any,
     ) -> NoReturn:
         argv = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(argv, prog_name or "netdsl", complete_var, False, windows_expand_args, **extra)
+            code = super().main(argv, prog_name or "netdsl", complete_var, standalone_mode=False, **extra)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except click.ClickException as error:
@@ -73,6 +72,10 @@ class Program(click.Group):
         except BrokenPipeError:
             silence_stdout()
             code = PIPE_CLOSED
+        except OSError as error:  # of stdout: a command reports those of its files
+            _complain(f"the output cannot be written: {(error.strerror or str(error)).lower()}")
+            silence_stdout()
+            code = ENVIRONMENT
         except MemoryError:
             _complain("there is not enough memory for this")
             code = BUDGET
@@ -125,9 +128,9 @@ def _complain(text: str) -> None:
 
 def _internal_error(error: Exception, argv: Sequence[str]) -> int:
     """Write the report; say where it is. With `--debug`, show it."""
-    from netdsl.cli.report_file import write_report
-
     import traceback
+
+    from netdsl.cli.report_file import write_report
 
     text = "".join(traceback.format_exception(error))
     _complain(f"internal error: {type(error).__name__}; this is a bug of netdsl, not of your file")

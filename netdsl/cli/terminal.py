@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -63,7 +62,7 @@ class Terminal:
         text, color = ("ok", "32") if holds else ("FAIL", "1;31")
         return f"\x1b[{color}m{text}\x1b[0m" if self.uses_color(sys.stdout) else text
 
-    def uses_color(self, stream: IO[str]) -> bool:
+    def uses_color(self, stream: IO[str] | None) -> bool:
         from netdsl.render import wants_color
 
         return stream is not None and wants_color(self._color, stream, os.environ)
@@ -72,6 +71,8 @@ class Terminal:
         """Show the findings and the JSON document; the exit code, at least `code`."""
         code = exit_code(self.diagnostics) or code
         if self.is_json:
+            import json
+
             from netdsl.render import to_json
 
             found = json.loads(to_json(self.diagnostics))["diagnostics"]
@@ -94,9 +95,9 @@ class Terminal:
 
 
 def exit_code(diagnostics: "Sequence[Diagnostic]") -> int:
-    """0 for warnings only; a wrong path is a usage error; a missing package or provider and a full disk are the environment's.
+    """0 for warnings only.
 
-    4 where every error is a budget (`E05..`) that was reached, else 1.
+    2 for a wrong path, 3 for what the environment lacks (a package, a provider, room on the disk), 4 where every error is a budget (`E05..`) that was reached, else 1.
     """
     codes = [d.code for d in diagnostics if not d.code.startswith("W")]
     if not codes:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @click.option("--seed", type=SEED, default=0, help="Of the random weights and inputs.  [default: 0]")
 @click.option("--require-all", is_flag=True, help="Exit 3 when a backend is missing.")
 def command(
-    terminal: Terminal, file: str, name: str | None, settings: tuple[str, ...], seed: int, require_all: bool,
+    terminal: Terminal,
+    file: str,
+    name: str | None,
+    settings: tuple[str, ...],
+    seed: int,
+    require_all: bool,
     **max_: int | None,
 ) -> int:
     """Test every claim of FILE, and that all backends compute the same.

@@ -1,15 +1,14 @@
 """Activation functions. At ±inf those of the form x times a gate (gelu, silu, mish, hard_swish) have no value."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
 from netdsl.ops.unary import FloatFunction
+from netdsl.record import dataclass
 from netdsl.tensor_type import ShapeError, TensorType
 
 
-@dataclass(frozen=True, slots=True)
 class Relu(FloatFunction):
     """max(x, 0), with gradient 0 at 0.
 
@@ -18,6 +17,7 @@ class Relu(FloatFunction):
     Source: torch.nn.functional.relu; ONNX Relu, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "relu"
 
 
@@ -47,7 +47,6 @@ class Elu(FloatFunction):
     name: ClassVar[str] = "elu"
 
 
-@dataclass(frozen=True, slots=True)
 class Selu(FloatFunction):
     """1.0507… times (x where it is positive, else 1.6732… * (eˣ - 1)).
 
@@ -55,6 +54,7 @@ class Selu(FloatFunction):
     Source: Klambauer et al. 2017; torch.nn.functional.selu; ONNX Selu, opset 6.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "selu"
 
 
@@ -91,7 +91,6 @@ class Gelu(FloatFunction):
     name: ClassVar[str] = "gelu"
 
 
-@dataclass(frozen=True, slots=True)
 class Silu(FloatFunction):
     """x * sigmoid(x).
 
@@ -99,10 +98,10 @@ class Silu(FloatFunction):
     Source: torch.nn.functional.silu; ONNX Sigmoid and Mul, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "silu"
 
 
-@dataclass(frozen=True, slots=True)
 class Sigmoid(FloatFunction):
     """1 / (1 + e⁻ˣ); 0 at -inf, 1 at inf.
 
@@ -110,10 +109,10 @@ class Sigmoid(FloatFunction):
     Source: torch.sigmoid; ONNX Sigmoid, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sigmoid"
 
 
-@dataclass(frozen=True, slots=True)
 class LogSigmoid(FloatFunction):
     """log(sigmoid(x)), without overflow: -softplus(-x).
 
@@ -121,6 +120,7 @@ class LogSigmoid(FloatFunction):
     Source: torch.nn.functional.logsigmoid; ONNX Softplus, opset 1.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "log_sigmoid"
 
 
@@ -142,7 +142,6 @@ class Softplus(FloatFunction):
         return FloatFunction.infer(self, types, facts)
 
 
-@dataclass(frozen=True, slots=True)
 class Softsign(FloatFunction):
     """x / (1 + |x|); NaN at ±inf.
 
@@ -150,10 +149,10 @@ class Softsign(FloatFunction):
     Source: torch.nn.functional.softsign; ONNX Softsign, opset 1.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "softsign"
 
 
-@dataclass(frozen=True, slots=True)
 class HardSigmoid(FloatFunction):
     """x / 6 + 1/2, kept within 0 and 1.
 
@@ -161,10 +160,10 @@ class HardSigmoid(FloatFunction):
     Source: torch.nn.functional.hardsigmoid; ONNX HardSigmoid, opset 6.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "hard_sigmoid"
 
 
-@dataclass(frozen=True, slots=True)
 class HardSwish(FloatFunction):
     """x * hard_sigmoid(x).
 
@@ -172,10 +171,10 @@ class HardSwish(FloatFunction):
     Source: Howard et al. 2019; torch.nn.functional.hardswish; ONNX HardSwish, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "hard_swish"
 
 
-@dataclass(frozen=True, slots=True)
 class Relu6(FloatFunction):
     """min(max(x, 0), 6).
 
@@ -183,10 +182,10 @@ class Relu6(FloatFunction):
     Source: torch.nn.functional.relu6; ONNX Clip, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "relu6"
 
 
-@dataclass(frozen=True, slots=True)
 class Mish(FloatFunction):
     """x * tanh(softplus(x)).
 
@@ -194,10 +193,10 @@ class Mish(FloatFunction):
     Source: Misra 2019; torch.nn.functional.mish; ONNX Mish, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "mish"
 
 
-@dataclass(frozen=True, slots=True)
 class HardTanh(FloatFunction):
     """min(max(x, -1), 1).
 
@@ -205,6 +204,7 @@ class HardTanh(FloatFunction):
     Source: torch.nn.functional.hardtanh; ONNX Clip, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "hard_tanh"
 
 

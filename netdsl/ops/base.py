@@ -1,10 +1,11 @@
 """What a primitive is: a name, attributes, operands, and the rule for its result types."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
+from netdsl.record import dataclass
 from netdsl.tensor_type import TensorType, normal_axis
 
 

@@ -11,10 +11,10 @@ _ALL: tuple[Kind, ...] = ("float", "int", "bool")
 _NUMBERS: tuple[Kind, ...] = ("float", "int")
 
 
-@dataclass(frozen=True, slots=True)
 class BinaryTest(Op):
     """Two tensors of one element type, broadcast, to bool."""
 
+    __slots__ = ()
     operands: ClassVar[tuple[str, ...]] = ("a", "b")
     #: How a message calls the op, and the kinds of elements that it takes.
     sign: ClassVar[str] = ""
@@ -28,7 +28,6 @@ class BinaryTest(Op):
         return (TensorType(BOOL, broadcast_axes(types, facts, what=what)),)
 
 
-@dataclass(frozen=True, slots=True)
 class Eq(BinaryTest):
     """a == b; false if one is NaN.
 
@@ -37,12 +36,12 @@ class Eq(BinaryTest):
     Source: torch.eq; ONNX Equal, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "eq"
     sign: ClassVar[str] = "=="
     kinds: ClassVar[tuple[Kind, ...]] = _ALL
 
 
-@dataclass(frozen=True, slots=True)
 class Ne(BinaryTest):
     """a != b; true if one is NaN.
 
@@ -50,12 +49,12 @@ class Ne(BinaryTest):
     Source: torch.ne; ONNX Equal, opset 13, and Not.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "ne"
     sign: ClassVar[str] = "!="
     kinds: ClassVar[tuple[Kind, ...]] = _ALL
 
 
-@dataclass(frozen=True, slots=True)
 class Lt(BinaryTest):
     """a < b; false if one is NaN.
 
@@ -64,11 +63,11 @@ class Lt(BinaryTest):
     Source: torch.lt; ONNX Less, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "lt"
     sign: ClassVar[str] = "<"
 
 
-@dataclass(frozen=True, slots=True)
 class Le(BinaryTest):
     """a <= b; false if one is NaN.
 
@@ -76,11 +75,11 @@ class Le(BinaryTest):
     Source: torch.le; ONNX LessOrEqual, opset 16.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "le"
     sign: ClassVar[str] = "<="
 
 
-@dataclass(frozen=True, slots=True)
 class Gt(BinaryTest):
     """a > b; false if one is NaN.
 
@@ -88,11 +87,11 @@ class Gt(BinaryTest):
     Source: torch.gt; ONNX Greater, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "gt"
     sign: ClassVar[str] = ">"
 
 
-@dataclass(frozen=True, slots=True)
 class Ge(BinaryTest):
     """a >= b; false if one is NaN.
 
@@ -100,11 +99,11 @@ class Ge(BinaryTest):
     Source: torch.ge; ONNX GreaterOrEqual, opset 16.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "ge"
     sign: ClassVar[str] = ">="
 
 
-@dataclass(frozen=True, slots=True)
 class LogicalAnd(BinaryTest):
     """Both are true.
 
@@ -113,12 +112,12 @@ class LogicalAnd(BinaryTest):
     Source: torch.logical_and; ONNX And, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "logical_and"
     sign: ClassVar[str] = "&"
     kinds: ClassVar[tuple[Kind, ...]] = ("bool",)
 
 
-@dataclass(frozen=True, slots=True)
 class LogicalOr(BinaryTest):
     """At least one is true.
 
@@ -127,12 +126,12 @@ class LogicalOr(BinaryTest):
     Source: torch.logical_or; ONNX Or, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "logical_or"
     sign: ClassVar[str] = "|"
     kinds: ClassVar[tuple[Kind, ...]] = ("bool",)
 
 
-@dataclass(frozen=True, slots=True)
 class LogicalXor(BinaryTest):
     """Just one is true.
 
@@ -141,15 +140,16 @@ class LogicalXor(BinaryTest):
     Source: torch.logical_xor; ONNX Xor, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "logical_xor"
     sign: ClassVar[str] = "logical_xor"
     kinds: ClassVar[tuple[Kind, ...]] = ("bool",)
 
 
-@dataclass(frozen=True, slots=True)
 class UnaryTest(Op):
     """One tensor of some kind to bool."""
 
+    __slots__ = ()
     #: How a message calls the op, and the kind of elements that it takes.
     sign: ClassVar[str] = ""
     kind: ClassVar[Kind] = "float"
@@ -160,7 +160,6 @@ class UnaryTest(Op):
         return (x.with_dtype(BOOL),)
 
 
-@dataclass(frozen=True, slots=True)
 class LogicalNot(UnaryTest):
     """The opposite.
 
@@ -169,12 +168,12 @@ class LogicalNot(UnaryTest):
     Source: torch.logical_not; ONNX Not, opset 1.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "logical_not"
     sign: ClassVar[str] = "~"
     kind: ClassVar[Kind] = "bool"
 
 
-@dataclass(frozen=True, slots=True)
 class IsNan(UnaryTest):
     """The element is NaN.
 
@@ -183,11 +182,11 @@ class IsNan(UnaryTest):
     Source: torch.isnan; ONNX IsNaN, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "is_nan"
     sign: ClassVar[str] = "is_nan"
 
 
-@dataclass(frozen=True, slots=True)
 class IsInf(UnaryTest):
     """The element is inf or -inf.
 
@@ -196,6 +195,7 @@ class IsInf(UnaryTest):
     Source: torch.isinf; ONNX IsInf, opset 10.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "is_inf"
     sign: ClassVar[str] = "is_inf"
 

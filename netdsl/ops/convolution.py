@@ -1,6 +1,6 @@
 """Convolution and its transpose over 1 to 3 spatial axes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
@@ -14,6 +14,7 @@ from netdsl.ops.windows import (
     spatial_count,
     window_counts,
 )
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
 
 MODES = ("zeros", "reflect", "replicate", "circular")

@@ -1,11 +1,12 @@
 """Tensors made from nothing: constants, ranges, run-time sizes; and dropout. Their axes have no names."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.elementwise import require_number
+from netdsl.record import dataclass
 from netdsl.tensor_type import F32, I64, Axis, DType, ShapeError, TensorType, require_kind
 
 

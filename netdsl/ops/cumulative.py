@@ -1,10 +1,10 @@
 """Running sums and products."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import TensorType, require_kind
 
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
 from netdsl.dims import Dim, Facts
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, broadcast_axes, unify_axis
 
 #: The axes of one place in a term: `a` is ("a",), `(a b)` is ("a", "b"), `1` and `()` are ().

@@ -1,10 +1,10 @@
 """Arithmetic on elements, select, clamp and cast. In all of them the sign of a zero is left open."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import (
     F32,
     DType,
@@ -36,10 +36,10 @@ def require_number(value: float | bool, dtype: DType, *, what: str) -> None:
             raise ShapeError("E0201", f"{what}: {value} is outside the range of {dtype}, {low} to {high}")
 
 
-@dataclass(frozen=True, slots=True)
 class BinaryArithmetic(Op):
     """Two tensors of numbers of one element type, broadcast; indices become i64."""
 
+    __slots__ = ()
     operands: ClassVar[tuple[str, ...]] = ("a", "b")
     #: How a message calls the op.
     sign: ClassVar[str] = ""
@@ -52,7 +52,6 @@ class BinaryArithmetic(Op):
         return (TensorType(dtype, broadcast_axes(types, facts, what=what)),)
 
 
-@dataclass(frozen=True, slots=True)
 class Add(BinaryArithmetic):
     """a + b. Integers wrap around.
 
@@ -61,11 +60,11 @@ class Add(BinaryArithmetic):
     Source: torch.add; ONNX Add, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "add"
     sign: ClassVar[str] = "+"
 
 
-@dataclass(frozen=True, slots=True)
 class Sub(BinaryArithmetic):
     """a - b. Integers wrap around.
 
@@ -73,11 +72,11 @@ class Sub(BinaryArithmetic):
     Source: torch.sub; ONNX Sub, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sub"
     sign: ClassVar[str] = "-"
 
 
-@dataclass(frozen=True, slots=True)
 class Mul(BinaryArithmetic):
     """a * b. Integers wrap around.
 
@@ -85,11 +84,11 @@ class Mul(BinaryArithmetic):
     Source: torch.mul; ONNX Mul, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "mul"
     sign: ClassVar[str] = "*"
 
 
-@dataclass(frozen=True, slots=True)
 class Div(BinaryArithmetic):
     """a / b, for floats: x / 0 is ±inf, 0 / 0 is NaN.
 
@@ -98,6 +97,7 @@ class Div(BinaryArithmetic):
     Source: torch.div; ONNX Div, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "div"
     sign: ClassVar[str] = "/"
 
@@ -113,7 +113,6 @@ class Div(BinaryArithmetic):
         return BinaryArithmetic.infer(self, types, facts)
 
 
-@dataclass(frozen=True, slots=True)
 class FloorDiv(BinaryArithmetic):
     """The largest whole number that is at most a / b, as Python's `//`.
 
@@ -124,11 +123,11 @@ class FloorDiv(BinaryArithmetic):
     Source: torch.div with rounding_mode="floor"; ONNX Mod, opset 13, and Div, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "floor_div"
     sign: ClassVar[str] = "//"
 
 
-@dataclass(frozen=True, slots=True)
 class Mod(BinaryArithmetic):
     """a - b * (a // b): it has the sign of `b`, as Python's `%`.
 
@@ -138,11 +137,11 @@ class Mod(BinaryArithmetic):
     Source: torch.remainder; ONNX Mod, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "mod"
     sign: ClassVar[str] = "%"
 
 
-@dataclass(frozen=True, slots=True)
 class Pow(BinaryArithmetic):
     """a to the power b.
 
@@ -153,11 +152,11 @@ class Pow(BinaryArithmetic):
     Source: torch.pow; ONNX Pow, opset 15.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "pow"
     sign: ClassVar[str] = "**"
 
 
-@dataclass(frozen=True, slots=True)
 class Maximum(BinaryArithmetic):
     """The larger of each two elements; NaN if one is NaN. At a tie each gets half of the gradient.
 
@@ -165,11 +164,11 @@ class Maximum(BinaryArithmetic):
     Source: torch.maximum; ONNX Max, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "maximum"
     sign: ClassVar[str] = "max"
 
 
-@dataclass(frozen=True, slots=True)
 class Minimum(BinaryArithmetic):
     """The smaller of each two elements; NaN if one is NaN. At a tie each gets half of the gradient.
 
@@ -177,13 +176,15 @@ class Minimum(BinaryArithmetic):
     Source: torch.minimum; ONNX Min, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "minimum"
     sign: ClassVar[str] = "min"
 
 
-@dataclass(frozen=True, slots=True)
 class UnaryArithmetic(Op):
     """One tensor of numbers; indices become i64."""
+
+    __slots__ = ()
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = types
@@ -191,7 +192,6 @@ class UnaryArithmetic(Op):
         return (x.with_dtype(x.dtype.storage),)
 
 
-@dataclass(frozen=True, slots=True)
 class Neg(UnaryArithmetic):
     """-x. Integers wrap around: the least value is its own negative, and u8 counts modulo 256.
 
@@ -199,10 +199,10 @@ class Neg(UnaryArithmetic):
     Source: torch.neg; ONNX Neg, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "neg"
 
 
-@dataclass(frozen=True, slots=True)
 class Abs(UnaryArithmetic):
     """|x|, with gradient 0 at 0. The least integer of a type is its own absolute value.
 
@@ -210,10 +210,10 @@ class Abs(UnaryArithmetic):
     Source: torch.abs; ONNX Abs, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "abs"
 
 
-@dataclass(frozen=True, slots=True)
 class Sign(UnaryArithmetic):
     """-1, 0 or 1; NaN for NaN. Its gradient is 0.
 
@@ -221,6 +221,7 @@ class Sign(UnaryArithmetic):
     Source: numpy.sign; ONNX Sign, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sign"
 
 
@@ -248,7 +249,6 @@ class Clamp(UnaryArithmetic):
         return results
 
 
-@dataclass(frozen=True, slots=True)
 class Select(Op):
     """`a` where `cond` is true, else `b`. What is not chosen has no influence, NaN included.
 
@@ -257,6 +257,7 @@ class Select(Op):
     Source: torch.where; ONNX Where, opset 16.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "select"
     operands: ClassVar[tuple[str, ...]] = ("cond", "a", "b")
 

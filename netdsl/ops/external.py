@@ -1,10 +1,10 @@
 """The one way out: a call of a function that a plug-in registers."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import TensorType
 
 

@@ -8,7 +8,6 @@ from netdsl.ops.base import Op
 from netdsl.tensor_type import ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
 
 
-@dataclass(frozen=True, slots=True)
 class StopGradient(Op):
     """x; no gradient flows through it.
 
@@ -16,13 +15,13 @@ class StopGradient(Op):
     Source: torch.Tensor.detach.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "stop_gradient"
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         return types
 
 
-@dataclass(frozen=True, slots=True)
 class WithGradient(Op):
     """Forward `value`, bit by bit; the whole gradient goes to `proxy`, as if the result were that.
 
@@ -31,6 +30,7 @@ class WithGradient(Op):
     Source: Bengio et al. 2013 (straight-through estimator); jax.custom_jvp.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "with_gradient"
     operands: ClassVar[tuple[str, ...]] = ("value", "proxy")
 

@@ -1,12 +1,13 @@
 """Sampling on grids: resizing, and reading an image at given places."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.windows import slid_axes, spatial_count
+from netdsl.record import dataclass
 from netdsl.tensor_type import ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
 
 MODES = ("nearest", "linear", "cubic")

@@ -1,11 +1,12 @@
 """Reading and writing by index: take, scatter, one-hot."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.proofs import require_rank, require_table, unify_other_axes
+from netdsl.record import dataclass
 from netdsl.tensor_type import (
     F32,
     Axis,

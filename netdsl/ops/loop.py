@@ -1,10 +1,10 @@
 """The loop: one op behind `scan`, `decode` and `fixed_point`."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType
 
 
@@ -47,7 +47,9 @@ class Loop(Op):
         for index in range(self.sequences):
             t = types[index]
             if not 0 <= self.axis < t.rank:
-                raise ShapeError("E0206", f"`scan` has no axis {self.axis}: its sequence has {t.rank} axes", operand=index)
+                raise ShapeError(
+                    "E0206", f"`scan` has no axis {self.axis}: its sequence has {t.rank} axes", operand=index
+                )
             steps.append(t.with_axes(t.axes[: self.axis] + t.axes[self.axis + 1 :]))
         return (*steps, *types[self.sequences + self.has_length :])
 
@@ -60,7 +62,9 @@ class Loop(Op):
         raise TypeError("the result types of a loop follow from its region: use `loop_results`")
 
 
-def loop_results(op: Loop, types: tuple[TensorType, ...], region_results: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+def loop_results(
+    op: Loop, types: tuple[TensorType, ...], region_results: tuple[TensorType, ...]
+) -> tuple[TensorType, ...]:
     """Result types of a loop from its operand types and its region's result types."""
     name = types[0].axes[op.axis].name if op.sequences else None
     yields = region_results[op.carries : op.carries + op.yields]

@@ -1,11 +1,11 @@
 """Triangles and lengths."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.proofs import require
+from netdsl.record import dataclass
 from netdsl.tensor_type import BOOL, Axis, ShapeError, TensorType
 
 
@@ -20,7 +20,6 @@ class _Triangle(Op):
         return (x.with_dtype(x.dtype.storage),)
 
 
-@dataclass(frozen=True, slots=True)
 class Tril(_Triangle):
     """x with 0 (false) above a diagonal of its last two axes: kept where column - row <= `diagonal`.
 
@@ -29,10 +28,10 @@ class Tril(_Triangle):
     Source: torch.tril; ONNX Trilu, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "tril"
 
 
-@dataclass(frozen=True, slots=True)
 class Triu(_Triangle):
     """x with 0 (false) below a diagonal of its last two axes: kept where column - row >= `diagonal`.
 
@@ -41,6 +40,7 @@ class Triu(_Triangle):
     Source: torch.triu; ONNX Trilu, opset 14.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "triu"
 
 

@@ -1,10 +1,10 @@
 """Normalisation: mean 0 and variance 1 over some axes, then a scale and a shift."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
 
 

@@ -1,11 +1,12 @@
 """Joins and cuts along axes: concat, stack, split, unstack, slice, pick, pad."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts, RelationOp
 from netdsl.ops.base import Op
 from netdsl.ops.proofs import new_axis, require, unify_other_axes
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, DType, ShapeError, TensorType, normal_axis, require_same_dtype
 
 PAD_MODES = ("constant", "reflect", "replicate", "circular")

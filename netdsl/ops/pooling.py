@@ -1,11 +1,12 @@
 """Pooling: what a window holds becomes its maximum or its mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.windows import check_reach, extents, per_axis, per_side, slid_axes, spatial_count, window_counts
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind
 
 

@@ -1,11 +1,12 @@
 """Products of matrices and tensors."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.einsum_pattern import contract, parse_pattern
+from netdsl.record import dataclass
 from netdsl.tensor_type import (
     Axis,
     ShapeError,

@@ -1,11 +1,12 @@
 """Reductions over axes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, Kind, ShapeError, TensorType, normal_axis, require_kind
 
 
@@ -56,7 +57,6 @@ class Reduction(Op):
 _ONE = Axis(None, Dim.of(1))
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceSum(Reduction):
     """The sum over `axes`; 0 over none. Integers wrap around.
 
@@ -65,10 +65,10 @@ class ReduceSum(Reduction):
     Source: torch.sum; ONNX ReduceSum, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_sum"
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceMean(Reduction):
     """The mean over `axes`; 0 over none, as for the mean of an empty group, so that no NaN is born.
 
@@ -77,11 +77,11 @@ class ReduceMean(Reduction):
     Source: torch.mean, but for no elements; ONNX ReduceMean, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_mean"
     kinds: ClassVar[tuple[Kind, ...]] = ("float",)
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceProd(Reduction):
     """The product over `axes`; 1 over none. Integers wrap around.
 
@@ -90,10 +90,10 @@ class ReduceProd(Reduction):
     Source: torch.prod; ONNX ReduceProd, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_prod"
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceMax(Reduction):
     """The largest element over `axes`; over none -inf, or the least integer. Its gradient is shared among ties.
 
@@ -104,10 +104,10 @@ class ReduceMax(Reduction):
     Source: torch.amax; ONNX ReduceMax, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_max"
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceMin(Reduction):
     """The smallest element over `axes`; over none inf, or the largest integer. Its gradient is shared among ties.
 
@@ -118,10 +118,10 @@ class ReduceMin(Reduction):
     Source: torch.amin; ONNX ReduceMin, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_min"
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceAny(Reduction):
     """Whether an element over `axes` is true; false over none.
 
@@ -130,11 +130,11 @@ class ReduceAny(Reduction):
     Source: torch.any; ONNX ReduceMax, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_any"
     kinds: ClassVar[tuple[Kind, ...]] = ("bool",)
 
 
-@dataclass(frozen=True, slots=True)
 class ReduceAll(Reduction):
     """Whether every element over `axes` is true; true over none.
 
@@ -143,6 +143,7 @@ class ReduceAll(Reduction):
     Source: torch.all; ONNX ReduceMin, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reduce_all"
     kinds: ClassVar[tuple[Kind, ...]] = ("bool",)
 

@@ -1,12 +1,13 @@
 """Shapes: reshape, transpose, broadcast, and axes added, taken away or turned. Joins and cuts are in `pieces`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import PIECES
 from netdsl.ops.proofs import new_axis, require
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, normal_axis, unify_axis
 
 

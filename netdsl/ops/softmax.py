@@ -1,11 +1,11 @@
 """Softmax and its logarithm."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
 from netdsl.ops.reduction import Reduction
+from netdsl.record import dataclass
 from netdsl.tensor_type import Kind, TensorType, require_kind
 
 
@@ -49,7 +49,6 @@ class LogSoftmax(Op):
         return types
 
 
-@dataclass(frozen=True, slots=True)
 class LogSumExp(Reduction):
     """log(sum(exp(x))) over `axes`, without overflow; -inf over none, and where all elements are -inf.
 
@@ -58,6 +57,7 @@ class LogSumExp(Reduction):
     Source: torch.logsumexp; ONNX ReduceLogSumExp, opset 18.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "logsumexp"
     kinds: ClassVar[tuple[Kind, ...]] = ("float",)
 

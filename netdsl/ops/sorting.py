@@ -1,11 +1,11 @@
 """Order: argmax, argmin, topk, sort. Of equal elements the one with the lowest index comes first, everywhere."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.proofs import require
+from netdsl.record import dataclass
 from netdsl.tensor_type import I64, Axis, DType, ShapeError, TensorType, idx, require_kind
 
 
@@ -31,7 +31,6 @@ class _Extremum(Op):
         return (TensorType(_index_type(axis), (*x.axes[: self.axis], *kept, *x.axes[self.axis + 1 :])),)
 
 
-@dataclass(frozen=True, slots=True)
 class ArgMax(_Extremum):
     """The index of the largest element along `axis`; of several, the first.
 
@@ -42,10 +41,10 @@ class ArgMax(_Extremum):
     Source: torch.argmax; ONNX ArgMax, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "argmax"
 
 
-@dataclass(frozen=True, slots=True)
 class ArgMin(_Extremum):
     """The index of the smallest element along `axis`; of several, the first.
 
@@ -56,6 +55,7 @@ class ArgMin(_Extremum):
     Source: torch.argmin; ONNX ArgMin, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "argmin"
 
 

@@ -1,10 +1,10 @@
 """The discrete Fourier transform of real numbers, and back. Complex numbers are pairs on a last axis of size 2."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind
 
 

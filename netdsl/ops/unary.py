@@ -8,9 +8,10 @@ from netdsl.ops.base import Op
 from netdsl.tensor_type import TensorType, require_kind
 
 
-@dataclass(frozen=True, slots=True)
 class FloatFunction(Op):
     """One float tensor to one of the same type."""
+
+    __slots__ = ()
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = types
@@ -18,7 +19,6 @@ class FloatFunction(Op):
         return (x,)
 
 
-@dataclass(frozen=True, slots=True)
 class Sqrt(FloatFunction):
     """√x; NaN for negative `x`. The gradient at 0 is inf.
 
@@ -27,10 +27,10 @@ class Sqrt(FloatFunction):
     Source: torch.sqrt; ONNX Sqrt, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sqrt"
 
 
-@dataclass(frozen=True, slots=True)
 class Rsqrt(FloatFunction):
     """1 / √x; inf at 0, NaN for negative `x`.
 
@@ -38,10 +38,10 @@ class Rsqrt(FloatFunction):
     Source: torch.rsqrt; ONNX Sqrt and Reciprocal, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "rsqrt"
 
 
-@dataclass(frozen=True, slots=True)
 class Reciprocal(FloatFunction):
     """1 / x; ±inf at 0.
 
@@ -49,10 +49,10 @@ class Reciprocal(FloatFunction):
     Source: torch.reciprocal; ONNX Reciprocal, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "reciprocal"
 
 
-@dataclass(frozen=True, slots=True)
 class Exp(FloatFunction):
     """e to the power x.
 
@@ -60,10 +60,10 @@ class Exp(FloatFunction):
     Source: torch.exp; ONNX Exp, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "exp"
 
 
-@dataclass(frozen=True, slots=True)
 class Expm1(FloatFunction):
     """e to the power x, minus 1, without loss near 0.
 
@@ -71,10 +71,10 @@ class Expm1(FloatFunction):
     Source: torch.expm1; ONNX Exp and Tanh, opset 13: (eˣ + 1) tanh(x / 2).
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "expm1"
 
 
-@dataclass(frozen=True, slots=True)
 class Log(FloatFunction):
     """The natural logarithm; -inf at 0, NaN for negative `x`.
 
@@ -82,10 +82,10 @@ class Log(FloatFunction):
     Source: torch.log; ONNX Log, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "log"
 
 
-@dataclass(frozen=True, slots=True)
 class Log1p(FloatFunction):
     """The natural logarithm of 1 + x, without loss near 0; -inf at -1, NaN below.
 
@@ -93,10 +93,10 @@ class Log1p(FloatFunction):
     Source: torch.log1p; ONNX Log, opset 13, with the rounding of 1 + x put back.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "log1p"
 
 
-@dataclass(frozen=True, slots=True)
 class Sin(FloatFunction):
     """The sine of `x` in radians; NaN at ±inf.
 
@@ -104,10 +104,10 @@ class Sin(FloatFunction):
     Source: torch.sin; ONNX Sin, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sin"
 
 
-@dataclass(frozen=True, slots=True)
 class Cos(FloatFunction):
     """The cosine of `x` in radians; NaN at ±inf.
 
@@ -115,10 +115,10 @@ class Cos(FloatFunction):
     Source: torch.cos; ONNX Cos, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "cos"
 
 
-@dataclass(frozen=True, slots=True)
 class Tan(FloatFunction):
     """The tangent of `x` in radians; NaN at ±inf.
 
@@ -126,10 +126,10 @@ class Tan(FloatFunction):
     Source: torch.tan; ONNX Tan, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "tan"
 
 
-@dataclass(frozen=True, slots=True)
 class Asin(FloatFunction):
     """The angle from -π/2 to π/2 whose sine is `x`; NaN outside -1 to 1.
 
@@ -137,10 +137,10 @@ class Asin(FloatFunction):
     Source: torch.asin; ONNX Asin, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "asin"
 
 
-@dataclass(frozen=True, slots=True)
 class Acos(FloatFunction):
     """The angle from 0 to π whose cosine is `x`; NaN outside -1 to 1.
 
@@ -148,10 +148,10 @@ class Acos(FloatFunction):
     Source: torch.acos; ONNX Acos, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "acos"
 
 
-@dataclass(frozen=True, slots=True)
 class Atan(FloatFunction):
     """The angle from -π/2 to π/2 whose tangent is `x`.
 
@@ -159,10 +159,10 @@ class Atan(FloatFunction):
     Source: torch.atan; ONNX Atan, opset 7.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "atan"
 
 
-@dataclass(frozen=True, slots=True)
 class Sinh(FloatFunction):
     """(eˣ - e⁻ˣ) / 2.
 
@@ -170,10 +170,10 @@ class Sinh(FloatFunction):
     Source: torch.sinh; ONNX Sinh, opset 9.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "sinh"
 
 
-@dataclass(frozen=True, slots=True)
 class Cosh(FloatFunction):
     """(eˣ + e⁻ˣ) / 2.
 
@@ -181,10 +181,10 @@ class Cosh(FloatFunction):
     Source: torch.cosh; ONNX Cosh, opset 9.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "cosh"
 
 
-@dataclass(frozen=True, slots=True)
 class Tanh(FloatFunction):
     """sinh x / cosh x; ±1 at ±inf.
 
@@ -192,10 +192,10 @@ class Tanh(FloatFunction):
     Source: torch.tanh; ONNX Tanh, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "tanh"
 
 
-@dataclass(frozen=True, slots=True)
 class Erf(FloatFunction):
     """The error function: 2 / √π times the integral of e^(-t²) from 0 to x; ±1 at ±inf.
 
@@ -203,10 +203,10 @@ class Erf(FloatFunction):
     Source: torch.erf; ONNX Erf, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "erf"
 
 
-@dataclass(frozen=True, slots=True)
 class Floor(FloatFunction):
     """The largest whole number that is at most `x`. Its gradient is 0.
 
@@ -214,10 +214,10 @@ class Floor(FloatFunction):
     Source: torch.floor; ONNX Floor, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "floor"
 
 
-@dataclass(frozen=True, slots=True)
 class Ceil(FloatFunction):
     """The smallest whole number that is at least `x`. Its gradient is 0.
 
@@ -225,10 +225,10 @@ class Ceil(FloatFunction):
     Source: torch.ceil; ONNX Ceil, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "ceil"
 
 
-@dataclass(frozen=True, slots=True)
 class Round(FloatFunction):
     """The nearest whole number, the even one of two. Its gradient is 0.
 
@@ -236,10 +236,10 @@ class Round(FloatFunction):
     Source: torch.round; ONNX Round, opset 11.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "round"
 
 
-@dataclass(frozen=True, slots=True)
 class Trunc(FloatFunction):
     """The whole number next to `x` towards zero. Its gradient is 0.
 
@@ -247,6 +247,7 @@ class Trunc(FloatFunction):
     Source: torch.trunc; ONNX Floor and Ceil, opset 13.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "trunc"
 
 
