@@ -16,9 +16,10 @@ _IMPURE = (Dropout, ExternCall)
 
 @dataclass(frozen=True)
 class ShareCommonNodes:
-    """Replace a node by an earlier one with the same op, attributes and operands.
+    """Replace a node by an earlier one with the same op, attributes and operands in the same instance.
 
-    Loops are not compared; their bodies are searched on their own.
+    Across instances it declines: the instance would no longer be what its block says, which fused lowerings need. Constants stay where
+    they are, and so do loops, whose bodies are searched on their own. The ONNX backend shares what is left when it writes the file.
     """
 
     name: ClassVar[str] = "share-common-nodes"
@@ -39,12 +40,17 @@ def _share(nodes: Sequence[Node], e: GraphEdit, merged: dict[Value, Value], skip
             for region in node.regions:
                 fired += _share(region.nodes, e, merged, skips)
             continue
+        if not node.operands:
+            continue
         key = (node.op, tuple(merged.get(v, v) for v in node.operands), tuple(v.type.dtype for v in node.results))
         first = seen.setdefault(key, node)
         if first is node:
             continue
         if isinstance(node.op, _IMPURE):
             skips.append(Skip(node, f"`{node.op.name}` gives another result at every call"))
+            continue
+        if first.instance != node.instance:
+            skips.append(Skip(node, f"the same `{node.op.name}` at {first.spans[0]} belongs to another instance"))
             continue
         for old, new in zip(node.results, first.results, strict=True):
             merged[old] = new
