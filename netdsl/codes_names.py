@@ -117,6 +117,12 @@ CODES: dict[str, Code] = {
         _net("x * (1 / 0)"),
         _net("x * (1 / 2)"),
     ),
+    "E0322": Code(
+        "a constant that is not known when building",
+        "A constant is a number, a string, a list or the like. It does not need itself, and no tensor.",
+        "const A = B + 1\nconst B = A\n",
+        "const A = B + 1\nconst B = 1\n",
+    ),
     "E0323": Code(
         "another number of arguments",
         "The header of a block, or the signature of an operator, says what it takes.",
@@ -384,6 +390,13 @@ CODES: dict[str, Code] = {
         "`extern` names a function as `plugin:function`.",
         'extern F(x: float[..]) -> float[..] = "os.system"\n' + _net("F(x)"),
         'extern F(x: float[..]) -> float[..] = "my_plugin:f"\n' + _net("F(x)"),
+    ),
+    "E0365": Code(
+        "a plug-in that is not there",
+        "`extern` functions run only when the caller allowed their plug-in by name and it is installed: a file alone never makes Python "
+        "code run.",
+        "",
+        "",
     ),
     "E0370": Code(
         "a claim in another form", "A claim compares measures, outputs and numbers, or names a property.", "", ""

@@ -7,6 +7,7 @@ from netdsl.backends.onnx import (
     creation,
     cumulative,
     elementwise,
+    external,
     gradient,
     image,
     indexing,
@@ -44,6 +45,7 @@ _FAMILIES = (
     indexing,
     sorting,
     masks,
+    external,
 )
 
 #: `Loop` has no row: the model builder lowers it.

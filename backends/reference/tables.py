@@ -7,6 +7,7 @@ from netdsl.backends.reference import (
     creation,
     cumulative,
     elementwise,
+    external,
     gradient,
     image,
     indexing,
@@ -44,6 +45,7 @@ _FAMILIES = (
     indexing,
     sorting,
     masks,
+    external,
 )
 
 TABLE: dict[type[Op], Compute] = {op: compute for family in _FAMILIES for op, compute in family.TABLE.items()}

@@ -7,6 +7,7 @@ from netdsl.ops import (
     creation,
     cumulative,
     elementwise,
+    external,
     gradient,
     image,
     indexing,
@@ -44,6 +45,7 @@ _FAMILIES = (
     indexing,
     sorting,
     masks,
+    external,
 )
 
 OPS: dict[str, type[Op]] = {op.name: op for family in _FAMILIES for op in family.OPS} | {Loop.name: Loop}

@@ -30,6 +30,7 @@ VERIFY = {
     "netdsl.verify",
     "netdsl.edit",
     "netdsl.instances",
+    "netdsl.plugins",
     "netdsl.rename",
     "netdsl.sampling",
     "netdsl.tolerance",
