@@ -27,8 +27,8 @@ class FusedRows:
         self._fused = fused
         self._declined: set[int] = set()
         self._owners: dict[int, int | None] = {}
-        self._nodes = nodes
-        self._captured: dict[int, tuple[set[Value], list[Value]]] = {}
+        self._nodes: dict[int, list[Node]] = {}
+        self._sort(nodes)
         while leaking := self._leaking(nodes, results):
             for row in leaking:
                 self.decline(row)
@@ -46,19 +46,25 @@ class FusedRows:
     def decline(self, row: int) -> None:
         """Use the plain nodes of this row, or fused rows inside it."""
         self._declined.add(row)
-        self._owners.clear()
-        self._captured.clear()
+        nodes = self._nodes.pop(row, [])
+        for node in nodes:
+            self._owners.pop(node.instance, None)
+        self._sort(nodes)
 
     def captured(self, row: int) -> tuple[Value, ...]:
         """What the row's nodes read that is neither a boundary input nor made by them, in order of first use."""
-        if not self._captured:
-            for node in self._nodes:
-                owner = self.owner(node)
-                if owner is not None:
-                    known, read = self._captured.setdefault(owner, (set(self._graph.instances[owner].inputs), []))
-                    read.extend(v for v in node.operands if v not in known)
-                    known.update(node.operands, node.results)
-        return tuple(dict.fromkeys(self._captured[row][1]))
+        known = set(self._graph.instances[row].inputs)
+        read: dict[Value, None] = {}
+        for node in self._nodes[row]:
+            read.update(dict.fromkeys(v for v in node.operands if v not in known))
+            known.update(node.results)
+        return tuple(read)
+
+    def _sort(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            row = self.owner(node)
+            if row is not None:
+                self._nodes.setdefault(row, []).append(node)
 
     def _leaking(self, nodes: Sequence[Node], results: Sequence[Value]) -> set[int]:
         """Rows with a value that is read outside and is no output, or with an output that is made elsewhere."""
