@@ -14,10 +14,10 @@ from netdsl.ops import OPS
 from netdsl.ops.base import Op
 from netdsl.ops.external import ExternCall
 from netdsl.ops.loop import Loop
-from netdsl.tensor_type import DType
+from netdsl.tensor_type import DType, TensorType
 
 BACKENDS = ("reference", "torch_fx", "onnx")
-ATTRIBUTE_TYPES = {int, float, bool, str, type(None), DType, Dim}
+ATTRIBUTE_TYPES = {int, float, bool, str, type(None), DType, Dim, TensorType}
 
 
 def tables(backend: str) -> tuple[dict[type[Op], object], dict[type[Op], str]]:

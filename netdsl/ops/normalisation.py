@@ -129,6 +129,7 @@ class BatchNorm(Op):
 class Moments(Op):
     """The mean and the biased variance over `axes`, which are gone from the results; 0 over no elements.
 
+    Shapes: x (..) -> mean and variance, both (..) without `axes`.
     Raises: ShapeError: E0206, E0219: axes.
     Source: torch.var_mean with correction=0, but for no elements; ONNX ReduceMean, opset 18.
     """

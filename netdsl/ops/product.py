@@ -83,6 +83,7 @@ class Einsum(Op):
     - Whole axes keep their name, merged and split ones have none.
     - Operands are joined from left to right; the order decides the cost, not the value. Integers wrap around.
 
+    Shapes: as the pattern says: "b n, n m -> b m" takes (B, N) and (N, M) to (B, M).
     Raises: ShapeError: E0216: the pattern; E0202, E0205, E0207, E0208: the operands do not fit it.
     Source: numpy.einsum; einops.einsum; ONNX MatMul, Transpose, Reshape and ReduceSum, opset 13.
     """
