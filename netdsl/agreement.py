@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -273,20 +275,20 @@ def torch_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
 
 def onnx_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
     """ONNX Runtime on the CPU, after the passes that every export runs."""
-    import onnxruntime as ort
-
     from netdsl.backends.onnx.model import build
-    from netdsl.backends.onnx.serialize import to_bytes
+    from netdsl.backends.onnx.runtime import Session as Runtime
+    from netdsl.backends.onnx.serialize import EXTERNAL_BYTES, to_bytes, to_files
     from netdsl.passes.pipeline import run_pipeline
 
     result = run_pipeline(graph, weights, validate=False)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        to_bytes(build(result.graph, result.weights)), options, providers=["CPUExecutionProvider"]
-    )
-    names = [name for name, _ in graph.outputs]
-    return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    model = build(result.graph, result.weights)
+    if model.size_bytes <= EXTERNAL_BYTES:
+        return Runtime.load(to_bytes(model)).run
+    with TemporaryDirectory(prefix="netdsl-") as folder:
+        for name, chunks in to_files(model, "model.onnx").items():
+            with open(Path(folder, name), "wb") as stream:
+                stream.writelines(chunks)
+        return Runtime.load(Path(folder, "model.onnx")).run
 
 
 def _claim_statics(session: Session, claim: s.Claim) -> dict[str, CheckValue]:

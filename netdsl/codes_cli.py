@@ -38,13 +38,6 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
-    "E0730": Code(
-        "inputs that do not fit the model",
-        "Every input of the model needs one array of its element type and shape; where two inputs share a dimension, "
-        "their sizes there are equal. The message lists every input that is missing, unknown or different.",
-        "",
-        "",
-    ),
     "E0801": Code(
         "a package that is not installed",
         "The command needs a package that is an extra of netdsl: PyTorch comes with `pip install 'netdsl[torch]'`, "

@@ -47,6 +47,8 @@ def command(name: str, *, finds: bool = False) -> Callable[[Body], click.Command
             except BrokenPipeError:
                 silence_stdout()
                 code = PIPE_CLOSED
+            except OSError as error:
+                raise RuntimeError("the command met an error of the system and did not report it") from error
             sys.exit(code)
 
         update_wrapper(run, body)

@@ -97,7 +97,8 @@ class Terminal:
 def exit_code(diagnostics: "Sequence[Diagnostic]") -> int:
     """0 for warnings only.
 
-    2 for a wrong path, 3 for what the environment lacks (a package, a provider, room on the disk), 4 where every error is a budget (`E05..`) that was reached, else 1.
+    2 for a wrong path, 3 for what the environment lacks (a package, a provider, room on the disk), 4 where every error
+    is a budget (`E05..`) that was reached, else 1.
     """
     codes = [d.code for d in diagnostics if not d.code.startswith("W")]
     if not codes:

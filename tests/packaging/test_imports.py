@@ -36,7 +36,15 @@ VERIFY = {
     "netdsl.tolerance",
     "netdsl.weights",
 }
-API = {"netdsl.api", "netdsl.claims", "netdsl.export"}
+API = {
+    "netdsl.agreement",
+    "netdsl.api",
+    "netdsl.claims",
+    "netdsl.doctor",
+    "netdsl.export",
+    "netdsl.runtime",
+    "netdsl.show",
+}
 PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find the tables of codes
 
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
