@@ -42,6 +42,8 @@ class FileScope:
     imported: "dict[str, tuple[FileScope, str]]" = field(default_factory=dict)
     modules: "dict[str, FileScope]" = field(default_factory=dict)
     constants: dict[str, CheckValue] = field(default_factory=dict)
+    #: Constants whose value is being computed.
+    pending: set[str] = field(default_factory=set)
     #: Declarations that hold a syntax error, by identity: they are known, and not checked.
     damaged: set[int] = field(default_factory=set)
     #: The words of declarations that could not be read at all, and may have declared any of them.
