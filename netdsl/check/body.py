@@ -58,6 +58,11 @@ class Body:
     #: The caller's axis name of each header dimension.
     callers: dict[str, str | None] = field(default_factory=dict)
 
+    @property
+    def float_type(self) -> DType:
+        """What `float` means here: the caller's float type, else the network's own."""
+        return self.dtypes.get("float", self.checker.default_float)
+
     def text(self, expr: s.Expr) -> str:
         """The source text of an expression."""
         return expr.span.source.text[expr.span.start : expr.span.end]

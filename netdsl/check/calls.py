@@ -320,7 +320,7 @@ def _attribute(body: "Body", ref: OpRef, name: str, wanted: Any, value: Any, spa
             return Silent()
         return mistake("E0324", f"`{name}` of `{ref.surface}` needs {what}, found {describe(value)}", span)
 
-    float_type = body.dtypes.get("float", body.checker.default_float)
+    float_type = body.float_type
     if value is None and "None" in text:
         return None
     if "tuple" in text:

@@ -6,14 +6,14 @@ from netdsl.check.report import mistake
 from netdsl.check.values import DimValue, TensorValue
 from netdsl.ops import OPS
 from netdsl.source import Span
-from netdsl.tensor_type import BOOL, F32, I64, DType
+from netdsl.tensor_type import BOOL, I64, DType
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
 
 
 def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | None, span: Span) -> TensorValue:
-    """A 0-d tensor. A number takes the element type of the other operand, `like`; alone it is f32, i64 or bool.
+    """A 0-d tensor. A number takes the element type of the other operand, `like`; alone it is float, i64 or bool.
 
     Raises: Mistake E0201: a float among integers, a number among bools.
     """
@@ -24,7 +24,7 @@ def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | Non
         target = like.storage if like is not None else I64
         return size if target == I64 else body.apply1(OPS["cast"](target), (size,), span)
     if like is None:
-        dtype = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else body.dtypes.get("float", F32)
+        dtype = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else body.float_type
     else:
         dtype = like.storage
     if isinstance(value, bool) != (dtype.kind == "bool") or (isinstance(value, float) and dtype.kind != "float"):

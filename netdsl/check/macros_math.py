@@ -136,9 +136,7 @@ def elementwise_math(call: MacroCall) -> CheckValue:
         except (ValueError, OverflowError):
             raise mistake("E0321", f"`{call.name}` of {number} has no value", call.span) from None
     if isinstance(value, DimValue):
-        from netdsl.tensor_type import F32
-
-        x = call.body.tensor(value, span, like=call.body.dtypes.get("float", F32))
+        x = call.body.tensor(value, span, like=call.body.float_type)
     else:
         x = call.body.tensor(value, span, what=f"`{call.name}`")
     return call.body.apply1(OPS[call.name](), (x,), call.span, (span,))

@@ -53,7 +53,7 @@ def fill_of(call: MacroCall) -> TensorValue:
         if not isinstance(given, (int, float)):
             raise mistake("E0334", "`full` needs `value`", call.span, help="write `full[B, 4, value=0.5]`")
         value = given  # type: ignore[assignment]
-    default = call.body.dtypes.get("float", call.body.checker.default_float)
+    default = call.body.float_type
     dtype = _dtype(call, default)
     shape = tuple(d.dim for d in sizes)
     result = call.body.apply1(OPS["full"](shape, value, dtype), (), call.span)
@@ -155,7 +155,7 @@ def eye(call: MacroCall) -> CheckValue:
     known(call, "size", "dtype")
     values_of(call, 0, 0)
     size = call.body.dim(call.statics.get("size"), call.span, what="the size of `eye`")
-    result = call.body.apply1(OPS["eye"](size.dim, _dtype(call, call.body.dtypes.get("float", F32))), (), call.span)
+    result = call.body.apply1(OPS["eye"](size.dim, _dtype(call, call.body.float_type)), (), call.span)
     return named(result, [size.name, size.name])
 
 

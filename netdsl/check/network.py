@@ -24,7 +24,7 @@ from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError, Facts
 from netdsl.ir import Graph, Instance, Param, Update, Value
 from netdsl.source import Source
-from netdsl.tensor_type import F32, DType, TensorType
+from netdsl.tensor_type import DTYPES, F32, DType, TensorType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +140,7 @@ def _network(
 ) -> tuple[Graph, tuple[tuple[str, CheckValue], ...], bool] | None:
     checker.network = decl
     header = decl.header
+    checker.default_float = own_float(header, checker.default_float)
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file)
     ref = BlockRef(decl, file)
     before = len(checker.reporter.diagnostics)
@@ -212,6 +213,20 @@ def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
         declared = tensor_type(body, param.type)
         tensors[param.name] = TensorValue(Value(declared.without_names(), param.name), declared)
     return tensors
+
+
+def own_float(header: s.Header, default: DType) -> DType:
+    """What `float` means where no argument says it: the one float type that a network's header names (rule R17)."""
+    pending: list[s.TypeExpr] = [*(p.type for p in header.params), header.result]
+    named: set[str] = set()
+    while pending:
+        written = pending.pop()
+        if isinstance(written, s.TupleType):
+            pending += [f.type for f in written.fields]
+        else:
+            named.add(written.name)
+    found = {DTYPES[name] for name in named if name in DTYPES and DTYPES[name].is_float}
+    return found.pop() if len(found) == 1 and "float" not in named else default
 
 
 def _names_in(written: s.TypeExpr) -> list[s.Name]:
