@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import nn
@@ -69,7 +69,7 @@ class EntryChecks(nn.Module):
         self.tests = _tests(self.types, facts)
         self.register_buffer("anchor", torch.empty(0, dtype=torch_dtype(own) if own else None), persistent=False)
 
-    def forward(self, *tensors: torch.Tensor) -> None:
+    def forward(self, *tensors: Any) -> None:
         own = self.anchor.dtype
         for index, (dtype, rank, follows) in enumerate(self.kinds):
             tensor = tensors[index]
@@ -191,7 +191,17 @@ def _tests(types: Sequence[TensorType], facts: Facts) -> _Tests:
         for index, t in enumerate(types)
         if t.dtype.table is not None and t.dtype.table.size.symbols <= slots.keys()
     ]
-    return _Tests(tuple(slots), *map(tuple, (fixed, bound, solved, derived, equal, computed, relations, tables)))
+    return _Tests(
+        tuple(slots),
+        tuple(fixed),
+        tuple(bound),
+        tuple(solved),
+        tuple(derived),
+        tuple(equal),
+        tuple(computed),
+        tuple(relations),
+        tuple(tables),
+    )
 
 
 def _polynomial(size: Dim, slots: dict[str, int]) -> Polynomial:

@@ -39,10 +39,11 @@ def _attend(emitter: GraphEmitter, instance: Instance, operands: Proxies, captur
     (mask,) = masks
     if is_causal:
         size = emitter.shape((instance.inputs[0].type.sizes[-2], instance.inputs[1].type.sizes[-2]))
-        mask = mask & emitter.call(torch.ones, size, dtype=torch.bool, device=emitter.device()).tril()
+        triangle = emitter.call(torch.ones, size, dtype=torch.bool, device=emitter.device()).tril()
+        mask = emitter.call(torch.logical_and, mask, triangle)
     attended = emitter.call(functional.scaled_dot_product_attention, query, key, value, attn_mask=mask)
     hidden = mask.logical_not()
-    is_blind = hidden.all(-1, True) & hidden.any(-1, True)
+    is_blind = emitter.call(torch.logical_and, hidden.all(-1, True), hidden.any(-1, True))
     return (attended.masked_fill(is_blind, float("nan")),)
 
 

@@ -1,5 +1,6 @@
 """The loop op: a Python loop in eager mode, torch's `scan` operator under compile and export."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -45,7 +46,7 @@ def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> 
     called = emitter.call_module(
         emitter.add_module("loop", module), emitter.dim(op.count), tuple(empty), device, operands, tuple(body.lifted)
     )
-    return tuple(called[i] for i in range(len(node.results)))
+    return tuple(emitter.call(operator.getitem, called, i) for i in range(len(node.results)))
 
 
 class BodyEmitter(GraphEmitter):

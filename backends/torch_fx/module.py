@@ -1,7 +1,9 @@
 """A graph as a `torch.fx.GraphModule`."""
 
+import operator
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +54,9 @@ def build_module(
     else:
         modes = Modes(graph, training_graph, LOWERINGS, own)
         called = emitter.call_module(emitter.add_module("modes", modes), *inputs, *read)
-        results = [called] if len(graph.outputs) == 1 else [called[i] for i in range(len(graph.outputs))]
+        results = [called]
+        if len(graph.outputs) > 1:
+            results = [emitter.call(operator.getitem, called, i) for i in range(len(graph.outputs))]
     emitter.output(results)
     module = fx.GraphModule(nn.Module(), fx.Graph(), class_name=graph.name or "GraphModule")
     emitter.store.install(module)
@@ -60,8 +64,9 @@ def build_module(
         if param.kind != "const":
             register(module, attribute_path(param.path), tensors[param.path])
     keep_keys(module, (p.path for p in graph.params if p.kind != "const"))
-    module.output_names = tuple(name for name, _ in graph.outputs)
-    module.meta[_PRESERVED] = {"output_names": module.output_names}
+    names: Any = tuple(name for name, _ in graph.outputs)
+    module.output_names = names
+    module.meta[_PRESERVED] = {"output_names": names}
     module.graph = emitter.fx_graph
     return module
 

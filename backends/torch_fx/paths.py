@@ -45,5 +45,5 @@ def keep_keys(module: nn.Module, paths: Iterable[str]) -> None:
                 state[prefix + target] = state.pop(prefix + path)
 
     if renamed:
-        module.register_state_dict_post_hook(after_save)
-        module.register_load_state_dict_pre_hook(before_load)
+        module.register_state_dict_post_hook(after_save)  # type: ignore[no-untyped-call]
+        module.register_load_state_dict_pre_hook(before_load)  # type: ignore[no-untyped-call]

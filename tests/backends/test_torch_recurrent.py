@@ -45,11 +45,7 @@ network N(x: f32[T, A, B, 3], h0: f32[A, B, 4], c0: f32[A, B, 4], length: i64[A,
 def test_a_bidirectional_layer_equals_torch_nn(kind: str) -> None:
     module = network(layer(kind)).torch()
     peer = PEERS[kind](3, 5, batch_first=True, bidirectional=True)
-    ours = [
-        module.get_parameter(f"layer.{way}.{kind.lower()}_cell.{name}")
-        for way in ("forward_", "backward")
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    ]
+    ours = list(module.parameters())  # of each direction: weight_ih, weight_hh, bias_ih, bias_hh
     with torch.no_grad():
         for theirs, mine in zip(peer.parameters(), ours, strict=True):
             theirs.copy_(mine)
