@@ -28,12 +28,12 @@ def initial_value(param: Param, seed: int) -> NDArray[np.generic]:
     assert param.init is not None
     numbers = dict(param.init.args)
     dtype = param.value.type.dtype
-    width = (
+    width: type[np.generic] = (
         np.float64
         if dtype.name == "f64"
         else np.float32
         if dtype.is_float
-        else np.dtype(dtype.storage.name.replace("i", "int").replace("u8", "uint8"))
+        else np.dtype(dtype.storage.name.replace("i", "int").replace("u8", "uint8")).type
     )
     rng = generator(seed, param.path)
     value = _DRAW[param.init.name](rng, shape, numbers, width)
@@ -54,7 +54,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _normal(
-    rng: np.random.Generator, shape: tuple[int, ...], std: float, mean: float, width: type
+    rng: np.random.Generator, shape: tuple[int, ...], std: float, mean: float, width: type[np.generic]
 ) -> NDArray[np.generic]:
     values = rng.standard_normal(shape, dtype=np.float32 if width is np.float32 else np.float64)
     values *= std
@@ -63,7 +63,9 @@ def _normal(
     return values
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float, width: type) -> NDArray[np.generic]:
+def _uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], bound: float, width: type[np.generic]
+) -> NDArray[np.generic]:
     values = rng.random(shape, dtype=np.float32 if width is np.float32 else np.float64)
     values *= 2 * bound
     values -= bound
@@ -71,14 +73,23 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float, wid
 
 
 def _trunc_normal(rng: np.random.Generator, shape: tuple[int, ...], numbers: dict[str, float]) -> Array:
-    """Normal, redrawn until within [-2, 2], as torch.nn.init.trunc_normal_ with its default bounds."""
+    """Normal, drawn anew until within [-2, 2], as torch.nn.init.trunc_normal_ with its default bounds.
+
+    Where the bounds are narrow beside the normal, draws are uniform between them and kept in proportion to its density.
+    """
     std, mean = numbers["std"], numbers["mean"]
     low, high = (-2.0 - mean) / std, (2.0 - mean) / std
-    values = rng.standard_normal(math.prod(shape))
-    outside = np.flatnonzero((values < low) | (values > high))
-    while outside.size:
-        values[outside] = rng.standard_normal(outside.size)
-        outside = outside[(values[outside] < low) | (values[outside] > high)]
+    values = np.empty(math.prod(shape))
+    missing = np.arange(values.size)
+    while missing.size:
+        if high - low > math.sqrt(2 * math.pi):
+            drawn = rng.standard_normal(missing.size)
+            kept = (drawn >= low) & (drawn <= high)
+        else:
+            drawn = rng.uniform(low, high, missing.size)
+            kept = rng.random(missing.size) < np.exp(-drawn * drawn / 2)
+        values[missing[kept]] = drawn[kept]
+        missing = missing[~kept]
     return (values * std + mean).reshape(shape)
 
 

@@ -1,5 +1,6 @@
 """Initialisers as written after `~`."""
 
+import math
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -30,12 +31,16 @@ INITIALISERS: dict[str, tuple[tuple[str, float | bool | None], ...]] = {
     "identity_matrix": (),
 }
 _ALIASES = {"zero": "zeros", "one": "ones"}
+#: Spreads: 0 makes every element alike, below 0 means nothing.
+_SPREADS = ("std", "bound", "gain")
+#: name -> (fewest, most) axes of a parameter that it can fill.
+_RANKS = {"orthogonal": (1, None), "identity_matrix": (2, 2)}
 
 
-def init_of(body: "Body", expr: s.Expr) -> Init:
-    """The initialiser that an expression names.
+def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
+    """The initialiser that an expression names, for a parameter of `rank` axes.
 
-    Raises: Mistake E0350: no such initialiser; E0324, E0330, E0334: its numbers.
+    Raises: Mistake E0350: no such initialiser; E0324, E0330, E0331, E0334: its numbers; E0205: the rank.
     """
     name_expr = expr.base if isinstance(expr, s.Index) else expr
     args = expr.args if isinstance(expr, s.Index) else ()
@@ -59,9 +64,12 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
         value = plain(body.evaluate(arg.value))
         if isinstance(value, TensorValue) and any(d.code == "E0212" for d in body.checker.reporter.diagnostics):
             raise Silent
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise mistake("E0324", f"`{name}` needs a number, found {describe(value)}", arg.span)
-        values[name] = float(value)
+        if name in values:
+            raise mistake("E0331", f"`{name}` is given twice", arg.span)
+        wanted = _wanted(name_expr.id, str(name))
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not _fits(name_expr.id, str(name), value):
+            raise mistake("E0324", f"`{name}` of `{name_expr.id}` needs {wanted}, found {describe(value)}", arg.span)
+        values[str(name)] = float(value)
     for name, default in fields:
         if name not in values:
             if default is None and body.generic:
@@ -69,5 +77,25 @@ def init_of(body: "Body", expr: s.Expr) -> Init:
             if default is None:
                 raise mistake("E0334", f"`{name_expr.id}` needs `{name}`", expr.span)
             values[name] = default
+    least, most = _RANKS.get(name_expr.id, (0, None))
+    if rank < least or (most is not None and rank > most):
+        wanted = f"{least}" if least == most else f"at least {least}"
+        raise mistake("E0205", f"`{name_expr.id}` fills a parameter of {wanted} axes, found {rank}", expr.span)
     ordered = tuple((n, values[n]) for n, _ in fields)
     return Init(_ALIASES.get(name_expr.id, name_expr.id), ordered)
+
+
+def _wanted(initialiser: str, name: str) -> str:
+    if initialiser == "trunc_normal":
+        return "a number above 0" if name == "std" else "a number from -2 to 2, where the normal is cut"
+    if name in _SPREADS:
+        return "a number of at least 0"
+    return "a number"
+
+
+def _fits(initialiser: str, name: str, value: float) -> bool:
+    if initialiser == "constant":
+        return True
+    if initialiser == "trunc_normal":
+        return 0 < value < math.inf if name == "std" else -2 <= value <= 2
+    return 0 <= value < math.inf if name in _SPREADS else math.isfinite(value)

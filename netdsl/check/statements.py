@@ -259,7 +259,7 @@ def _param(body: "Body", statement: s.ParamDecl) -> None:
             "E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span
         )
     _check_size(body, declared, statement)
-    init = _init(body, statement)
+    init = _init(body, statement, declared.rank)
     value = Value(declared.without_names(), path)
     if path in body.builder.params:
         raise mistake("E0333", f"`{path}` already names a parameter here", statement.name_span)
@@ -309,7 +309,7 @@ def _check_size(body: "Body", declared: Any, statement: s.ParamDecl) -> None:
         )
 
 
-def _init(body: "Body", statement: s.ParamDecl) -> Init:
+def _init(body: "Body", statement: s.ParamDecl, rank: int) -> Init:
     """The initialiser after `~`.
 
     Raises: Mistake E0350: none given, or no initialiser.
@@ -318,7 +318,7 @@ def _init(body: "Body", statement: s.ParamDecl) -> Init:
         raise mistake("E0350", f"`{statement.name}` has no initialiser", statement.span, help="write one: `~ zeros`")
     from netdsl.check.initialiser_names import init_of
 
-    return init_of(body, statement.init)
+    return init_of(body, statement.init, rank)
 
 
 def _update(body: "Body", statement: s.Update) -> None:
