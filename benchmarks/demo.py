@@ -1,6 +1,6 @@
 """The main job on real input: a `.net` file becomes a trained torch module and an ONNX file, and both are compared.
 
-    python benchmarks/demo.py [--epochs 30] [--out build/digits.onnx]
+    python benchmarks/demo.py [--epochs 20] [--out build/digits.onnx]
 
 Trains `specs/vision/digits_cnn.net` on the 1,797 handwritten digits that ship with scikit-learn.
 """
@@ -66,7 +66,7 @@ def latency_ms(call: Callable[[], object]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "digits.onnx")
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
