@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netdsl.check.checker import Checker
 
 #: Nodes that are copied while one expression is evaluated.
-NODES_A_STEP = 8
+NODES_A_STEP = 4
 
 
 def call_block(
@@ -64,6 +64,13 @@ def call_block(
     shared = instance.params if instance is not None else None
     owner = instance.owner if instance is not None else body.builder
     _check_shared(instance, template, span)
+    if template.updates and body.builder.regions:
+        raise mistake(
+            "E0349",
+            f"`{header.name}` updates a state, and this is a loop body",
+            span,
+            help="call it outside the loop; a loop changes carried values only",
+        )
     if template.params and instance is None and body.in_unlabelled_loop is not None:
         raise mistake(
             "E0337",

@@ -190,7 +190,7 @@ def stamp(
     if len(set(outside)) < len(outside):
         rows = _rehashed(rows, made, base)
     into.instances.extend(rows)
-    for tap in template.taps:
+    for tap in template.taps if not into.regions else ():
         into.tap(join(path, tap.path), mapping.get(tap.value, tap.value))
     for name, value in template.updates:
         into.states[join(path, name)] = mapping.get(value, value)

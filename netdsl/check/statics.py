@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Number = int | float
 
 #: What a call of a constant function counts for in `Limits.steps`, beside its expressions.
-STEPS_A_CALL = 16
+STEPS_A_CALL = 40
 
 ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
     "+": operator.add,
@@ -179,22 +179,31 @@ def constant_of(checker: "Checker", scope: "FileScope", item: s.Const) -> CheckV
 
     Raises: Mistake E0322: it refers to itself, or to a tensor.
     """
+    if item.name in scope.pending:
+        raise mistake("E0322", f"`{item.name}` is needed for its own value", item.name_span)
     if item.name not in scope.constants:
         scope.constants[item.name] = POISON
+        scope.pending.add(item.name)
         try:
-            value = static_body(checker, scope, {}, item.span).evaluate(item.value)
+            with checker.reporter.outside():
+                scope.constants[item.name] = _constant(static_body(checker, scope, {}, item.span), item)
         except Mistake as error:
-            checker.reporter.add(error.diagnostic)
-            return POISON
-        scope.constants[item.name] = _typed(checker, scope, item, value)
+            with checker.reporter.outside():
+                checker.reporter.add(error.diagnostic)
+        except Silent:
+            pass
+        finally:
+            scope.pending.discard(item.name)
     return scope.constants[item.name]
 
 
-def _typed(checker: "Checker", scope: "FileScope", item: s.Const, value: CheckValue) -> CheckValue:
-    if item.type is None or value is POISON:
-        return value
-    body = static_body(checker, scope, {}, item.span)
-    return convert(body, value, item.type, item.value.span, f"`{item.name}`")
+def _constant(body: "Body", item: s.Const) -> CheckValue:
+    value = body.evaluate(item.value)
+    if item.type is not None:
+        value = convert(body, value, item.type, item.value.span, f"`{item.name}`")
+    if body.builder.size:
+        raise mistake("E0322", f"a constant is known when building, and `{item.name}` needs a tensor", item.value.span)
+    return value
 
 
 def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValue], span: Span) -> CheckValue:
@@ -214,6 +223,12 @@ def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValu
                 param.name, convert(inner, plain(value), param.type, span, f"`{param.name}`"), "static", param.span
             )
         result = inner.evaluate(function.decl.value)
+        if inner.builder.size:
+            raise mistake(
+                "E0322",
+                f"a constant function is applied when building, and `{function.decl.name}` needs a tensor",
+                function.decl.value.span,
+            )
         if function.decl.type is not None:
             result = convert(inner, plain(result), function.decl.type, span, f"`{function.decl.name}`")
         return result
@@ -301,7 +316,7 @@ def key_of(value: CheckValue) -> object:
         case MacroRef():
             return ("macro", value.macro.name, tuple((k, key_of(v)) for k, v in value.statics))
         case InstanceRef():
-            return ("instance", id(value))
+            return ("instance", value)
         case _:
             return value
 
