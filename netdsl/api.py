@@ -17,8 +17,9 @@ from netdsl.tensor_type import DTYPES
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
+    from torch import nn
+    from torch.fx import GraphModule
 
     Weights = Mapping[str, NDArray[np.generic]]
 
@@ -109,7 +110,7 @@ class Network:
         return graph_flops(self.graph).evaluate(sizes)
 
     def weights(
-        self, weights: "Weights | torch.nn.Module | str | Path | None" = None, *, seed: int = 0
+        self, weights: "Weights | nn.Module | str | Path | None" = None, *, seed: int = 0
     ) -> "dict[str, NDArray[np.generic]]":
         """Values of every parameter by path: initial ones for `seed`, or those of a mapping, a module or a file.
 
@@ -119,9 +120,7 @@ class Network:
 
         return resolve(self.graph, weights, seed)
 
-    def torch(
-        self, *, seed: int = 0, weights: "Weights | torch.nn.Module | str | Path | None" = None
-    ) -> "torch.fx.GraphModule":
+    def torch(self, *, seed: int = 0, weights: "Weights | nn.Module | str | Path | None" = None) -> "GraphModule":
         """A trainable `torch.fx.GraphModule`; keys of its state dict are the parameter paths."""
         from netdsl.backends.torch_fx.module import build_module
 
@@ -135,7 +134,7 @@ class Network:
         path: "str | Path",
         *,
         seed: int = 0,
-        weights: "Weights | torch.nn.Module | str | Path | None" = None,
+        weights: "Weights | nn.Module | str | Path | None" = None,
         opset: int = 21,
         validate: bool = True,
     ) -> "Report":
@@ -152,7 +151,7 @@ class Network:
         inputs: "Mapping[str, NDArray[np.generic]]",
         *,
         seed: int = 0,
-        weights: "Weights | torch.nn.Module | str | Path | None" = None,
+        weights: "Weights | nn.Module | str | Path | None" = None,
     ) -> "dict[str, NDArray[np.generic]]":
         """Outputs of the float64 reference."""
         from netdsl.backends.reference.execute import run

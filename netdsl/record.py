@@ -37,7 +37,7 @@ def _values(record: Any) -> tuple[Any, ...]:
     return tuple([getattr(record, name) for name in record.__match_args__])
 
 
-def _equals(self: Any, other: object) -> bool:
+def _equals(self: Any, other: object) -> Any:
     if other.__class__ is not self.__class__:
         return NotImplemented
     return self is other or _values(self) == _values(other)

@@ -22,6 +22,7 @@ from netdsl.check.values import (
 )
 from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError
+from netdsl.ops.shape import Transpose
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
@@ -152,9 +153,7 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
             if base.type.rank < 2:
                 raise mistake("E0205", f"`.T` swaps the last two axes, and this is {base.type}", expr.span)
             perm = (*range(base.type.rank - 2), base.type.rank - 1, base.type.rank - 2)
-            from netdsl.ops import OPS
-
-            return body.apply1(OPS["transpose"](perm), (base,), expr.span, (expr.base.span,))
+            return body.apply1(Transpose(perm), (base,), expr.span, (expr.base.span,))
         case InstanceRef():
             return calls.instance_param(body, base, expr)
         case _ if base is POISON:

@@ -6,6 +6,9 @@ from netdsl.check import macros_math as m
 from netdsl.check import macros_shape as sh
 from netdsl.check.values import CheckValue, Macro, MacroRef, OpRef
 from netdsl.ops import OPS
+from netdsl.ops.creation import Iota
+from netdsl.ops.indexing import OneHot
+from netdsl.ops.masks import LengthMask
 
 #: Primitives that are reached through a function or an operator instead of their own name.
 _INNER = {
@@ -29,25 +32,26 @@ _INNER = {
     "with_gradient",
     "variance",
     "extern_call",
-    *m.REDUCTIONS.values(),
+    *(op.name for op in m.REDUCTIONS.values()),
 }
 
-_NUMBERS = {
-    "sqrt": "sqrt",
-    "exp": "exp",
-    "log": "log",
-    "sin": "sin",
-    "cos": "cos",
-    "tan": "tan",
-    "floor": "floor",
-    "ceil": "ceil",
-    "tanh": "tanh",
-    "round": "round",
-    "abs": "abs",
-    "log1p": "log1p",
-    "expm1": "expm1",
-    "erf": "erf",
-}
+#: Functions of a number and of a tensor alike.
+_NUMBERS = (
+    "sqrt",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "tan",
+    "floor",
+    "ceil",
+    "tanh",
+    "round",
+    "abs",
+    "log1p",
+    "expm1",
+    "erf",
+)
 
 _MACROS = (
     *(
@@ -83,18 +87,18 @@ _MACROS = (
     Macro("rename", sh.rename, "rename[N, S](x)", "The axis named N is called S from here on.", None, takes_names=True),
     Macro("pad", sh.pad, "pad[(1, 1)](x)", "Padding of the last axes, one (before, after) pair each.", None),
     Macro("split", sh.split, "split[3, axis=-1](x)", "Equal parts, or parts of given sizes.", ("parts", "axis")),
-    Macro("iota", sh.with_named_axis("iota", 0), "iota[N]", "0, 1, .. N - 1.", ("size", "dtype"), True),  # type: ignore[arg-type]
+    Macro("iota", sh.with_named_axis(Iota, 0), "iota[N]", "0, 1, .. N - 1.", ("size", "dtype"), True),
     Macro("eye", sh.eye, "eye[N]", "Ones on the diagonal.", ("size", "dtype"), True),
     Macro(
-        "one_hot", sh.with_named_axis("one_hot", -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")
-    ),  # type: ignore[arg-type]
+        "one_hot", sh.with_named_axis(OneHot, -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")
+    ),
     Macro(
         "length_mask",
-        sh.with_named_axis("length_mask", -1),
+        sh.with_named_axis(LengthMask, -1),
         "length_mask[N](length)",
         "true before each length.",
         ("size",),
-    ),  # type: ignore[arg-type]
+    ),
     Macro(
         "tri_mask", sh.tri_mask, "tri_mask[N, M]", "true at and below the diagonal.", ("rows", "cols", "diagonal"), True
     ),

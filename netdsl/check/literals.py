@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.check.report import mistake
 from netdsl.check.values import DimValue, TensorValue
-from netdsl.ops import OPS
+from netdsl.ops import creation
+from netdsl.ops.elementwise import Cast
 from netdsl.source import Span
 from netdsl.tensor_type import BOOL, I64, DType
 
@@ -20,9 +21,9 @@ def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | Non
     if isinstance(value, DimValue):
         if value.dim.is_const:
             return scalar(body, value.dim.value, like, span)
-        size = body.apply1(OPS["dim_value"](value.dim), (), span)
+        size = body.apply1(creation.DimValue(value.dim), (), span)
         target = like.storage if like is not None else I64
-        return size if target == I64 else body.apply1(OPS["cast"](target), (size,), span)
+        return size if target == I64 else body.apply1(Cast(target), (size,), span)
     if like is None:
         dtype = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else body.float_type
     else:
@@ -34,4 +35,4 @@ def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | Non
             span,
             help=f"convert the tensor: `cast[{'bool' if isinstance(value, bool) else 'f32'}](..)`",
         )
-    return body.apply1(OPS["constant"]((float(value) if dtype.is_float else value,), (), dtype), (), span)
+    return body.apply1(creation.Constant((float(value) if dtype.is_float else value,), (), dtype), (), span)

@@ -7,16 +7,18 @@ from netdsl.check.calls import MacroCall
 from netdsl.check.report import Silent, mistake
 from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim, dmax, dmin
-from netdsl.ops import OPS
+from netdsl.ops import OPS, reduction
+from netdsl.ops.elementwise import Maximum, Minimum
+from netdsl.ops.unary import Sqrt
 
-REDUCTIONS = {
-    "sum": "reduce_sum",
-    "mean": "reduce_mean",
-    "max": "reduce_max",
-    "min": "reduce_min",
-    "prod": "reduce_prod",
-    "any": "reduce_any",
-    "all": "reduce_all",
+REDUCTIONS: dict[str, type[reduction.Reduction]] = {
+    "sum": reduction.ReduceSum,
+    "mean": reduction.ReduceMean,
+    "max": reduction.ReduceMax,
+    "min": reduction.ReduceMin,
+    "prod": reduction.ReduceProd,
+    "any": reduction.ReduceAny,
+    "all": reduction.ReduceAll,
 }
 
 
@@ -82,13 +84,13 @@ def reduce(call: MacroCall) -> CheckValue:
             raise mistake("E0323", f"`{call.name}` with an axis takes one tensor, found {len(values)}", call.span)
         return _extremum(call, values)
     if len(values) == 1 and isinstance(values[0], (ListValue, TupleValue)) and call.name in ("max", "min", "sum"):
-        numbers = [statics.plain(v) for v in values[0].items]
-        if numbers and all(isinstance(n, (int, float)) for n in numbers):
-            return {"max": max, "min": min, "sum": sum}[call.name](numbers)  # type: ignore[operator, no-any-return]
+        numbers = [n for v in values[0].items if isinstance(n := statics.plain(v), (int, float))]
+        if numbers and len(numbers) == len(values[0].items):
+            return sum(numbers) if call.name == "sum" else max(numbers) if call.name == "max" else min(numbers)
     (value,) = values_of(call, 1, 1)
     span = call.arguments[0].span
     x = call.body.tensor(value, span, what=f"`{call.name}`")
-    op = OPS[REDUCTIONS[call.name]](axes_of(call, x.type.rank), flag(call, "keep"))
+    op = REDUCTIONS[call.name](axes_of(call, x.type.rank), flag(call, "keep"))
     return call.body.apply1(op, (x,), call.span, (span,))
 
 
@@ -96,13 +98,13 @@ def _extremum(call: MacroCall, values: list[CheckValue]) -> CheckValue:
     spans = [a.span for a in call.arguments]
     if any(isinstance(v, TensorValue) for v in values):
         result = values[0]
-        op = "maximum" if call.name == "max" else "minimum"
+        op = Maximum if call.name == "max" else Minimum
         for value, span in zip(values[1:], spans[1:], strict=True):
             result = operators.elementwise(call.body, op, result, value, call.span, (spans[0], span), f"`{call.name}`")
         return result
-    plain = [statics.plain(v) for v in values]
-    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in plain):
-        return (max if call.name == "max" else min)(plain)  # type: ignore[type-var, return-value]
+    numbers = [n for v in values if isinstance(n := statics.plain(v), (int, float)) and not isinstance(n, bool)]
+    if len(numbers) == len(values):
+        return max(numbers) if call.name == "max" else min(numbers)
     dims = [call.body.dim(v, sp, what=f"`{call.name}`").dim for v, sp in zip(values, spans, strict=True)]
     result_dim = (dmax if call.name == "max" else dmin)(*dims)
     return DimValue(call.body.builder.facts.simplify(result_dim))
@@ -116,9 +118,9 @@ def variance(call: MacroCall) -> CheckValue:
     correction = statics.plain(call.statics.get("correction", 0))
     if not isinstance(correction, int):
         raise mistake("E0324", f"`correction` needs an int, found {describe(correction)}", call.span)
-    op = OPS["variance"](axes_of(call, x.type.rank), flag(call, "keep"), correction)
+    op = reduction.Variance(axes_of(call, x.type.rank), flag(call, "keep"), correction)
     result = call.body.apply1(op, (x,), call.span, (call.arguments[0].span,))
-    return result if call.name == "var" else call.body.apply1(OPS["sqrt"](), (result,), call.span)
+    return result if call.name == "var" else call.body.apply1(Sqrt(), (result,), call.span)
 
 
 def elementwise_math(call: MacroCall) -> CheckValue:

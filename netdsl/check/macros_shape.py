@@ -1,15 +1,20 @@
 """Functions of the language that make or move axes: their results keep the axis names that were written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from netdsl.check import statics
 from netdsl.check.calls import MacroCall
-from netdsl.check.macros_math import flag, known, values_of
+from netdsl.check.macros_math import known, values_of
 from netdsl.check.patterns import Group, parse_pattern
 from netdsl.check.report import mistake
 from netdsl.check.values import CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim
-from netdsl.ops import OPS
+from netdsl.ops import creation
+from netdsl.ops.base import Op
+from netdsl.ops.gradient import WithGradient
+from netdsl.ops.masks import TriMask
+from netdsl.ops.pieces import Pad, Split
+from netdsl.ops.shape import Broadcast, Reshape, Transpose
 from netdsl.source import Span
 from netdsl.tensor_type import F32, Axis, DType, TensorType
 
@@ -47,16 +52,13 @@ def fill(call: MacroCall) -> CheckValue:
 
 def fill_of(call: MacroCall) -> TensorValue:
     sizes = sizes_of(call)
-    value = {"zeros": 0, "ones": 1}.get(call.name)
-    if value is None:
-        given = statics.plain(call.statics.get("value"))
-        if not isinstance(given, (int, float)):
-            raise mistake("E0334", "`full` needs `value`", call.span, help="write `full[B, 4, value=0.5]`")
-        value = given  # type: ignore[assignment]
+    value = {"zeros": 0, "ones": 1}.get(call.name, statics.plain(call.statics.get("value")))
+    if not isinstance(value, (int, float)):
+        raise mistake("E0334", "`full` needs `value`", call.span, help="write `full[B, 4, value=0.5]`")
     default = call.body.float_type
     dtype = _dtype(call, default)
     shape = tuple(d.dim for d in sizes)
-    result = call.body.apply1(OPS["full"](shape, value, dtype), (), call.span)
+    result = call.body.apply1(creation.Full(shape, value, dtype), (), call.span)
     return named(result, [d.name for d in sizes])
 
 
@@ -65,7 +67,7 @@ def broadcast(call: MacroCall) -> CheckValue:
     known(call)
     x, span = one_tensor(call)
     sizes = sizes_of(call)
-    result = call.body.apply1(OPS["broadcast"](tuple(d.dim for d in sizes)), (x,), call.span, (span,))
+    result = call.body.apply1(Broadcast(tuple(d.dim for d in sizes)), (x,), call.span, (span,))
     return named(result, [d.name or a.name for d, a in zip(sizes, result.type.axes, strict=True)])
 
 
@@ -77,7 +79,7 @@ def reshape(call: MacroCall) -> CheckValue:
     if len(items) == 1 and isinstance(items[0], (ListValue, TupleValue)):
         items = items[0].items
     sizes = [call.body.dim(v, call.span, what="an axis of `reshape`") for v in items]
-    result = call.body.apply1(OPS["reshape"](tuple(d.dim for d in sizes)), (x,), call.span, (span,))
+    result = call.body.apply1(Reshape(tuple(d.dim for d in sizes)), (x,), call.span, (span,))
     return named(result, [d.name for d in sizes])
 
 
@@ -95,7 +97,7 @@ def flatten(call: MacroCall) -> CheckValue:
     for axis in x.type.axes[start:]:
         total = total * axis.size
     shape = (*x.type.sizes[:start], total)
-    result = call.body.apply1(OPS["reshape"](shape), (x,), call.span, (span,))
+    result = call.body.apply1(Reshape(shape), (x,), call.span, (span,))
     return named(result, [*(a.name for a in x.type.axes[:start]), None])
 
 
@@ -109,27 +111,27 @@ def transpose(call: MacroCall) -> CheckValue:
     perm = tuple(statics.plain(v) for v in items)
     if not perm:
         perm = (*range(x.type.rank - 2), x.type.rank - 1, x.type.rank - 2)
-    if sorted(p % x.type.rank if isinstance(p, int) else -1 for p in perm) != list(range(x.type.rank)):
+    order = tuple(p % x.type.rank for p in perm if isinstance(p, int))
+    if len(order) != len(perm) or sorted(order) != list(range(x.type.rank)):
         raise mistake(
             "E0206",
             f"`transpose` needs each of {x.type.rank} axes once, found [{', '.join(map(str, perm))}]",
             call.span,
         )
-    order = tuple(p % x.type.rank for p in perm)  # type: ignore[operator]
-    return call.body.apply1(OPS["transpose"](order), (x,), call.span, (span,))
+    return call.body.apply1(Transpose(order), (x,), call.span, (span,))
 
 
-def with_named_axis(op: str, at: int) -> object:
-    """A macro for an op whose bracket size makes the axis at `at`, which takes the size's name."""
+def with_named_axis(make: Callable[..., Op], at: int) -> Callable[[MacroCall], CheckValue]:
+    """A macro for `make(size, dtype=..)`, an op whose bracket size makes the axis at `at`, which takes the size's name."""
 
     def run(call: MacroCall) -> CheckValue:
-        known(call, "size", "dtype", *(("rows", "cols", "diagonal") if op == "tri_mask" else ()))
+        known(call, "size", "dtype")
         values = values_of(call, 0, 1)
         operands = [call.body.tensor(v, call.arguments[0].span, what=f"`{call.name}`") for v in values]
         spans = [a.span for a in call.arguments]
         size = call.body.dim(call.statics.get("size", None), call.span, what=f"the size of `{call.name}`")
         options = {"dtype": _dtype(call, F32)} if "dtype" in call.statics else {}
-        result = call.body.apply1(OPS[op](size.dim, **options), operands, call.span, spans)
+        result = call.body.apply1(make(size.dim, **options), operands, call.span, spans)
         names = [a.name for a in result.type.axes]
         names[at] = size.name
         return named(result, names)
@@ -146,7 +148,7 @@ def tri_mask(call: MacroCall) -> CheckValue:
     diagonal = statics.plain(call.statics.get("diagonal", 0))
     if not isinstance(diagonal, int):
         raise mistake("E0324", f"`diagonal` needs an int, found {describe(diagonal)}", call.span)
-    result = call.body.apply1(OPS["tri_mask"](rows.dim, cols.dim, diagonal), (), call.span)
+    result = call.body.apply1(TriMask(rows.dim, cols.dim, diagonal), (), call.span)
     return named(result, [rows.name, cols.name])
 
 
@@ -155,7 +157,7 @@ def eye(call: MacroCall) -> CheckValue:
     known(call, "size", "dtype")
     values_of(call, 0, 0)
     size = call.body.dim(call.statics.get("size"), call.span, what="the size of `eye`")
-    result = call.body.apply1(OPS["eye"](size.dim, _dtype(call, call.body.float_type)), (), call.span)
+    result = call.body.apply1(creation.Eye(size.dim, _dtype(call, call.body.float_type)), (), call.span)
     return named(result, [size.name, size.name])
 
 
@@ -165,15 +167,20 @@ def pad(call: MacroCall) -> CheckValue:
     x, span = one_tensor(call)
     pairs = []
     for item in call.positional:
-        if not isinstance(item, (TupleValue, ListValue)) or len(item.items) != 2:
+        sizes = item.items if isinstance(item, (TupleValue, ListValue)) else ()
+        if len(sizes) != 2:
             raise mistake(
                 "E0324", f"`pad` needs a pair (before, after) for each axis, found {describe(item)}", call.span
             )
-        pairs.append(tuple(call.body.dim(v, call.span, what="a padding").dim for v in item.items))
+        before, after = (call.body.dim(v, call.span, what="a padding").dim for v in sizes)
+        pairs.append((before, after))
     value = statics.plain(call.statics.get("value", 0.0))
     if not isinstance(value, (int, float)):
         raise mistake("E0324", f"`value` of `pad` needs a number, found {describe(value)}", call.span)
-    op = OPS["pad"](tuple(pairs), call.statics.get("mode", "constant"), float(value))
+    mode = call.statics.get("mode", "constant")
+    if not isinstance(mode, str):
+        raise mistake("E0324", f"`mode` of `pad` needs a string, found {describe(mode)}", call.span)
+    op = Pad(tuple(pairs), mode, float(value))
     return call.body.apply1(op, (x,), call.span, (span,))
 
 
@@ -203,7 +210,7 @@ def split(call: MacroCall) -> CheckValue:
                 help=f"add `where {size} % {count} == 0` to the header",
             )
         sizes = (call.body.builder.facts.simplify(size // count),) * count
-    results = call.body.apply(OPS["split"](sizes, axis), (x,), call.span, (span,))
+    results = call.body.apply(Split(sizes, axis), (x,), call.span, (span,))
     return TupleValue(tuple(results), (None,) * len(results))
 
 
@@ -223,19 +230,17 @@ def rearrange(call: MacroCall) -> CheckValue:
     flat_right = [n for g in right for n in g]
     current = x
     if [len(g) for g in left] != [1] * len(left):
-        current = call.body.apply1(
-            OPS["reshape"](tuple(axes[n].size for n in flat_left)), (current,), call.span, (span,)
-        )
+        current = call.body.apply1(Reshape(tuple(axes[n].size for n in flat_left)), (current,), call.span, (span,))
     kept = [n for n in flat_left if n in flat_right]
     if sorted(kept) != sorted(n for n in flat_right if n in axes):
         raise AssertionError(pattern)
     order = tuple(flat_left.index(n) for n in flat_right if n in axes)
     dropped = [n for n in flat_left if n not in flat_right]
     if dropped:
-        current = call.body.apply1(OPS["reshape"](tuple(axes[n].size for n in kept)), (current,), call.span)
+        current = call.body.apply1(Reshape(tuple(axes[n].size for n in kept)), (current,), call.span)
         order = tuple(kept.index(n) for n in flat_right if n in axes)
     if order != tuple(range(len(order))):
-        current = call.body.apply1(OPS["transpose"](order), (current,), call.span)
+        current = call.body.apply1(Transpose(order), (current,), call.span)
     if [len(g) for g in right] != [1] * len(right) or any(n not in axes for n in flat_right):
         shape = []
         for group in right:
@@ -243,7 +248,7 @@ def rearrange(call: MacroCall) -> CheckValue:
             for n in group:
                 size = size * (axes[n].size if n in axes else 1)
             shape.append(call.body.builder.facts.simplify(size))
-        current = call.body.apply1(OPS["reshape"](tuple(shape)), (current,), call.span)
+        current = call.body.apply1(Reshape(tuple(shape)), (current,), call.span)
     names = [axes[g[0]].name if len(g) == 1 and g[0] in axes else None for g in right]
     return named(current, names)
 
@@ -316,7 +321,7 @@ def dropout(call: MacroCall) -> CheckValue:
     call.body.builder.depends_on_mode = True
     if not call.body.checker.training or p == 0:
         return x
-    return call.body.apply1(OPS["dropout"](float(p)), (x,), call.span, (span,))
+    return call.body.apply1(creation.Dropout(float(p)), (x,), call.span, (span,))
 
 
 def with_gradient(call: MacroCall) -> CheckValue:
@@ -326,7 +331,4 @@ def with_gradient(call: MacroCall) -> CheckValue:
     if set(slots) != {"value", "of"} or len(call.arguments) != 2:
         raise mistake("E0323", "`with_gradient` is written `with_gradient(value, of=proxy)`", call.span)
     pair = [call.body.tensor(slots[n].value, slots[n].span, what="`with_gradient`") for n in ("value", "of")]
-    return call.body.apply1(OPS["with_gradient"](), pair, call.span, [slots[n].span for n in ("value", "of")])
-
-
-__all__ = ["flag"]
+    return call.body.apply1(WithGradient(), pair, call.span, [slots[n].span for n in ("value", "of")])

@@ -7,29 +7,35 @@ from netdsl.check import statics
 from netdsl.check.report import Silent, mistake
 from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim
-from netdsl.ops import OPS
+from netdsl.ops import comparison as compare
+from netdsl.ops import elementwise as arithmetic
+from netdsl.ops.base import Op
+from netdsl.ops.indexing import Take
+from netdsl.ops.pieces import Pick, Slice
+from netdsl.ops.product import Matmul
+from netdsl.ops.shape import Unsqueeze
 from netdsl.source import Span
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
 
-BINARY = {
-    "+": "add",
-    "-": "sub",
-    "*": "mul",
-    "/": "div",
-    "//": "floor_div",
-    "%": "mod",
-    "**": "pow",
-    "@": "matmul",
-    "==": "eq",
-    "!=": "ne",
-    "<": "lt",
-    "<=": "le",
-    ">": "gt",
-    ">=": "ge",
-    "&": "logical_and",
-    "|": "logical_or",
+BINARY: dict[str, type[Op]] = {
+    "+": arithmetic.Add,
+    "-": arithmetic.Sub,
+    "*": arithmetic.Mul,
+    "/": arithmetic.Div,
+    "//": arithmetic.FloorDiv,
+    "%": arithmetic.Mod,
+    "**": arithmetic.Pow,
+    "@": Matmul,
+    "==": compare.Eq,
+    "!=": compare.Ne,
+    "<": compare.Lt,
+    "<=": compare.Le,
+    ">": compare.Gt,
+    ">=": compare.Ge,
+    "&": compare.LogicalAnd,
+    "|": compare.LogicalOr,
 }
 
 
@@ -48,14 +54,14 @@ def binary(body: "Body", expr: s.Binary) -> CheckValue:
 
 
 def elementwise(
-    body: "Body", op: str, left: CheckValue, right: CheckValue, span: Span, spans: tuple[Span, Span], what: str
+    body: "Body", op: type[Op], left: CheckValue, right: CheckValue, span: Span, spans: tuple[Span, Span], what: str
 ) -> CheckValue:
     """A binary primitive; a number or a size takes the element type of the tensor beside it (rule R17)."""
     other = right.type.dtype if isinstance(right, TensorValue) else None
     like = left.type.dtype if isinstance(left, TensorValue) else other
     a = body.tensor(left, spans[0], like=other or like, what=what)
     b = body.tensor(right, spans[1], like=like, what=what)
-    return body.apply1(OPS[op](), (a, b), span, spans)
+    return body.apply1(op(), (a, b), span, spans)
 
 
 def unary(body: "Body", expr: s.Unary) -> CheckValue:
@@ -63,7 +69,8 @@ def unary(body: "Body", expr: s.Unary) -> CheckValue:
     if value is POISON:
         return POISON
     if isinstance(value, TensorValue):
-        return body.apply1(OPS["neg" if expr.op == "-" else "logical_not"](), (value,), expr.span, (expr.operand.span,))
+        op = arithmetic.Neg() if expr.op == "-" else compare.LogicalNot()
+        return body.apply1(op, (value,), expr.span, (expr.operand.span,))
     if expr.op == "~" and isinstance(value, bool):
         return not value
     number = statics.plain(value)
@@ -123,7 +130,7 @@ def _tensor_index(body: "Body", expr: s.Index, base: TensorValue, items: list[s.
         if isinstance(item, s.Dots):
             axis += base.type.rank - consuming
         elif isinstance(item, s.Literal) and item.value is None:
-            current = body.apply1(OPS["unsqueeze"](axis), (current,), expr.span, (expr.base.span,))
+            current = body.apply1(Unsqueeze(axis), (current,), expr.span, (expr.base.span,))
             axis += 1
         elif isinstance(item, s.Slice):
             current = _slice(body, expr, current, item, axis)
@@ -133,11 +140,11 @@ def _tensor_index(body: "Body", expr: s.Index, base: TensorValue, items: list[s.
             if value is POISON:
                 raise Silent
             if isinstance(value, TensorValue):
-                current = body.apply1(OPS["take"](axis), (current, value), expr.span, (expr.base.span, item.span))
+                current = body.apply1(Take(axis), (current, value), expr.span, (expr.base.span, item.span))
                 axis += value.type.rank
                 continue
             at = _position(body, body.dim(value, item.span, what="an index").dim, current, axis, item.span)
-            current = body.apply1(OPS["pick"](axis, at), (current,), expr.span, (expr.base.span,))
+            current = body.apply1(Pick(axis, at), (current,), expr.span, (expr.base.span,))
     return current
 
 
@@ -173,4 +180,4 @@ def _slice(body: "Body", expr: s.Index, x: TensorValue, item: s.Slice, axis: int
     stop = bound(item.stop, size, "stop")
     if start == 0 and stop == size:
         return x
-    return body.apply1(OPS["slice"](axis, start, stop), (x,), expr.span, (expr.base.span,))
+    return body.apply1(Slice(axis, start, stop), (x,), expr.span, (expr.base.span,))

@@ -24,7 +24,7 @@ def parse_pattern(pattern: str, rank: int, span: Span) -> tuple[list[Group], lis
     if ("...",) in left:
         if rank < fixed:
             raise mistake("E0216", f'the pattern "{pattern}" names {fixed} axes, found {rank}', span)
-        spelt = [(f"...{i}",) for i in range(rank - fixed)]
+        spelt: list[Group] = [(f"...{i}",) for i in range(rank - fixed)]
         left = _replace(left, spelt)
         right = _replace(right, spelt)
     elif rank != fixed:
