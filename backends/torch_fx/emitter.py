@@ -287,16 +287,19 @@ class ModuleEmitter(GraphEmitter):
         return self._memo["device"]
 
     def constant(self, values: Any, dtype: DType, shape: tuple[int, ...]) -> fx.Proxy:
-        return self.constant_tensor(torch.as_tensor(values).to(torch_dtype(dtype)).reshape(shape).clone(), dtype)
+        tensor = torch.as_tensor(values).to(torch_dtype(dtype)).reshape(shape).clone()
+        if tensor.numel() > _SHARED_ELEMENTS:
+            return self.constant_tensor(tensor, dtype)
+        key = (tensor.dtype, tuple(tensor.shape), tensor.view(-1).view(torch.uint8).numpy().tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.constant_tensor(tensor, dtype)
+        return self._constants[key]
 
     def constant_tensor(self, tensor: torch.Tensor, dtype: DType) -> fx.Proxy:
-        """The tensor as a buffer that is not saved; equal ones are kept once."""
-        key = (tensor.dtype, tuple(tensor.shape), tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        if key not in self._constants:
-            name = f"c{len(self._constants)}"
-            self.store.tensors[name] = tensor
-            self._constants[key] = self.typed(self.attribute(f"{self.store.prefix}.{name}"), dtype)
-        return self._constants[key]
+        """The tensor as a buffer that is not saved."""
+        name = f"c{len(self.store.tensors)}"
+        self.store.tensors[name] = tensor
+        return self.typed(self.attribute(f"{self.store.prefix}.{name}"), dtype)
 
     def typed(self, proxy: fx.Proxy, dtype: DType) -> fx.Proxy:
         """A tensor of the module in its declared type, whatever `.to(dtype)` made of it."""
@@ -317,6 +320,9 @@ class ModuleEmitter(GraphEmitter):
             candidate = f"{name}_{count}"
         return candidate
 
+
+#: Equal constants of up to this many elements are one buffer.
+_SHARED_ELEMENTS = 4096
 
 _ATOMS: dict[str, Callable[..., Any]] = {
     "//": operator.floordiv,

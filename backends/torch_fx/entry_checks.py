@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from netdsl.backends.torch_fx.dtypes import torch_dtype, type_name
 from netdsl.backends.torch_fx.sizes import SizePlan
@@ -73,6 +73,8 @@ class EntryChecks(nn.Module):
         own = self.anchor.dtype
         for index, (dtype, rank, follows) in enumerate(self.kinds):
             tensor = tensors[index]
+            if isinstance(tensor, fx.Proxy):
+                return
             if not isinstance(tensor, torch.Tensor) or tensor.dtype != (own if follows else dtype):
                 self._refuse(tensors, index, "")
             if tensor.dim() != rank:

@@ -56,16 +56,20 @@ class BodyEmitter(GraphEmitter):
         super().__init__(outer.network)
         self._outer = outer
         self._inner: dict[fx.Node, fx.Proxy] = {}
+        self._last_argument: fx.Node | None = None
         self.lifted: list[fx.Proxy] = []
         self.modules: dict[str, nn.Module] = {}
+
+    def placeholder(self, name: str) -> fx.Proxy:
+        proxy = super().placeholder(name)
+        self._last_argument = proxy.node
+        return proxy
 
     def lift(self, proxy: fx.Proxy) -> fx.Proxy:
         """A further argument of the body that stands for a value outside."""
         found = self._inner.get(proxy.node)
         if found is None:
-            last = next((n for n in reversed(self.fx_graph.nodes) if n.op == "placeholder"), None)
-            place = self.fx_graph._root if last is None else last
-            with self.fx_graph.inserting_after(place):
+            with self.fx_graph.inserting_after(self._last_argument or self.fx_graph._root):
                 found = self._inner[proxy.node] = self.placeholder(proxy.node.name)
             self.lifted.append(proxy)
         return found

@@ -278,3 +278,16 @@ def test_f16_networks_are_f16_as_built() -> None:
     graph, params = tower(F16)
     module = build_module(graph, params)
     assert torch.float16 == module(torch.ones(2, 4, dtype=torch.float16)).dtype
+
+
+def test_it_can_be_traced_again() -> None:
+    module = network(MLP).torch()
+    x = torch.randn(2, 5, 6)
+    assert torch.equal(module(x)[0], fx.symbolic_trace(module)(x)[0])
+
+
+def test_weights_may_be_given_for_one_call() -> None:
+    module = network(MLP).torch()
+    weights = {name: torch.zeros_like(p) for name, p in module.named_parameters()}
+    result = torch.func.functional_call(module, weights, (torch.randn(2, 5, 6),))
+    assert not bool(result[0].any())
