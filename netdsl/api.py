@@ -1,7 +1,8 @@
 """The library's face: load a `.net` text, check it, and make a torch module, an ONNX file or a report of it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,20 @@ class Network:
         """The same network with other statics."""
         return Network(self.session, self.name, {**self.statics, **statics})
 
+    def tap(self, *patterns: str) -> "Network":
+        """The same network with labelled values as further outputs, named by their paths.
+
+        Args:   patterns: paths such as `blocks.3.encoder.attention`; `*` stands for any text.
+        Raises: NetError: E0371: a pattern matches no label.
+        """
+        tapped = Network(self.session, self.name, self.statics)
+        tapped.checked = replace(
+            self.checked,
+            eval_graph=with_taps(self.checked.eval_graph, patterns),
+            train_graph=with_taps(self.checked.train_graph, patterns),
+        )
+        return tapped
+
     @property
     def graph(self) -> Graph:
         """The typed graph in evaluation mode."""
@@ -157,6 +172,22 @@ class Network:
         from netdsl.backends.reference.execute import run
 
         return dict(run(self.graph, inputs, self.weights(weights, seed=seed)).outputs)
+
+
+def with_taps(graph: Graph, patterns: Sequence[str]) -> Graph:
+    """The graph with every tap that a pattern matches as an output of its own.
+
+    Raises: NetError: E0371.
+    """
+    outputs = dict(graph.outputs)
+    for pattern in patterns:
+        found = {t.path: t.value for t in graph.taps if fnmatchcase(t.path, pattern)}
+        if not found:
+            near = suggest(pattern, [t.path for t in graph.taps])
+            help = f"did you mean `{near}`?" if near else f"labels are {', '.join(t.path for t in graph.taps[:12]) or 'none'}"
+            raise NetError(Diagnostic("E0371", f"no label of `{graph.name}` matches `{pattern}`", help=help))
+        outputs |= found
+    return replace(graph, outputs=tuple(outputs.items()))
 
 
 def graph_flops(graph: Graph) -> Dim:

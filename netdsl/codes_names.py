@@ -401,4 +401,10 @@ CODES: dict[str, Code] = {
     "E0370": Code(
         "a claim in another form", "A claim compares measures, outputs and numbers, or names a property.", "", ""
     ),
+    "E0371": Code(
+        "a tap that matches no label",
+        "`as name` labels a call, and its value can be asked for under its path. `*` in a pattern stands for any text.",
+        "",
+        "",
+    ),
 }
