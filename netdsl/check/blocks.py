@@ -5,28 +5,20 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check import statics
+from netdsl.check.arguments import Argument
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, join, stamp
-from netdsl.check.calls import Argument, snake_case, take_label
 from netdsl.check.facts import prove_where
+from netdsl.check.labels import take_label
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.results import body_result, map_result
 from netdsl.check.scope import Scope
 from netdsl.check.types import bind_input
-from netdsl.check.values import (
-    POISON,
-    BlockRef,
-    CheckValue,
-    DimValue,
-    InstanceRef,
-    TensorValue,
-    print_static,
-)
+from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, InstanceRef, TensorValue, print_static
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Value
 from netdsl.source import Span
-from netdsl.tensor_type import F32
 
 if TYPE_CHECKING:
     from netdsl.check.checker import Checker
@@ -199,7 +191,7 @@ def bind_arguments(
     params = {p.name: p for p in header.params}
     slots: dict[str, Argument] = {}
     given: dict[str, TensorValue] = {}
-    order = [n for n in params]
+    order = list(params)
     declared = _param_names(ref.decl)
     for argument in arguments:
         if argument.name is None:
@@ -237,7 +229,8 @@ def bind_arguments(
             if param.default is None:
                 raise mistake(
                     "E0323",
-                    f"`{header.name}` needs `{name}`: it takes {len(params)} {_tensors(len(params))}, found {len(slots)}",
+                    f"`{header.name}` needs `{name}`: "
+                    f"it takes {len(params)} {_tensors(len(params))}, found {len(slots)}",
                     span,
                     others=((param.span, "declared here"),),
                 )
@@ -345,6 +338,3 @@ def check_template(
 def _printed(inner: Body, name: str) -> str:
     found = inner.scope.find(name)
     return print_static(found.value) if found is not None else ""
-
-
-__all__ = ["F32", "call_block", "snake_case"]

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
-from netdsl.check import calls, operators, statics
+from netdsl.check import calls, operators
+from netdsl.check.arguments import Argument, arguments_of
+from netdsl.check.loops import scan
 from netdsl.check.report import Mistake, Silent, mistake, size_mistake
+from netdsl.check.statements import if_value
 from netdsl.check.values import (
     POISON,
     BlockRef,
@@ -95,7 +98,7 @@ def _index(body: "Body", expr: s.Index) -> CheckValue:
 
 def _call(body: "Body", expr: s.Call, label: s.Labelled | None = None) -> CheckValue:
     func = evaluate(body, expr.func)
-    arguments = calls.arguments_of(body, expr.args)
+    arguments = arguments_of(body, expr.args)
     return calls.call(body, func, arguments, expr.span, expr.func, label)
 
 
@@ -104,10 +107,10 @@ def _pipe(body: "Body", expr: s.Pipe, label: s.Labelled | None = None) -> CheckV
     if isinstance(right, s.Labelled):
         label, right = right, right.operand
     first = evaluate(body, expr.left)
-    left = calls.Argument(None, first, expr.left.span)
+    left = Argument(None, first, expr.left.span)
     if isinstance(right, s.Call):
         func = evaluate(body, right.func)
-        return calls.call(body, func, [left, *calls.arguments_of(body, right.args)], right.span, right.func, label)
+        return calls.call(body, func, [left, *arguments_of(body, right.args)], right.span, right.func, label)
     func = evaluate(body, right)
     return calls.call(body, func, [left], right.span, right, label)
 
@@ -175,14 +178,10 @@ def _range(body: "Body", expr: s.Range) -> CheckValue:
 
 
 def _if(body: "Body", expr: s.IfExpr) -> CheckValue:
-    from netdsl.check.statements import if_value
-
     return if_value(body, expr)
 
 
 def _loop(body: "Body", expr: s.Loop) -> CheckValue:
-    from netdsl.check.loops import scan
-
     return scan(body, expr)
 
 

@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check import calls
+from netdsl.check.arguments import Argument
 from netdsl.check.builder import isolate
 from netdsl.check.report import Silent, mistake
-from netdsl.check.values import (
-    POISON,
-    BlockRef,
-    CheckValue,
-    DimValue,
-    InstanceRef,
-    TensorValue,
-    TupleValue,
-    describe,
-)
+from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, InstanceRef, TensorValue, TupleValue, describe
 from netdsl.ir import Node, Value
 from netdsl.ops.loop import Loop, loop_results
 from netdsl.record import dataclass
@@ -28,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence_:
+class Scanned:
     """One scanned tensor: `name` stands for its step in a body (None: it has no step name)."""
 
     name: str | None
@@ -121,24 +113,25 @@ def _options(over: s.Expr) -> tuple[s.Expr, tuple[s.Arg, ...]]:
 _OPTIONS = ("axis", "reverse", "length")
 
 
-def _sequences(body: "Body", over: s.Expr) -> tuple[list[Sequence_], DimValue | None]:
+def _sequences(body: "Body", over: s.Expr) -> tuple[list[Scanned], DimValue | None]:
     inner = over
     if isinstance(inner, s.Name):
         value = body.evaluate(inner)
         if isinstance(value, (DimValue, int)) and not isinstance(value, bool):
             return [], body.dim(value, inner.span)
-        return [Sequence_(inner.id, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
-    if isinstance(inner, s.TupleExpr) or (isinstance(inner, s.Paren) and isinstance(inner.inner, s.TupleExpr)):
-        items = inner.items if isinstance(inner, s.TupleExpr) else inner.inner.items  # type: ignore[union-attr]
+        return [Scanned(inner.id, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
+    if isinstance(inner, s.Paren) and isinstance(inner.inner, s.TupleExpr):
+        inner = inner.inner
+    if isinstance(inner, s.TupleExpr):
         found = []
-        for item in items:
+        for item in inner.items:
             name = item.name or (item.value.id if isinstance(item.value, s.Name) else None)
-            found.append(Sequence_(name, body.tensor(body.evaluate(item.value), item.span, what="`scan`"), item.span))
+            found.append(Scanned(name, body.tensor(body.evaluate(item.value), item.span, what="`scan`"), item.span))
         return found, None
     value = body.evaluate(inner)
     if isinstance(value, (DimValue, int)) and not isinstance(value, bool):
         return [], body.dim(value, inner.span)
-    return [Sequence_(None, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
+    return [Scanned(None, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
 
 
 def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop, has_sequence: bool) -> Options:
@@ -167,7 +160,7 @@ def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop, has_s
     return Options(axis, reverse, length)
 
 
-def _axis(axis: int, sequences: list[Sequence_], expr: s.Loop) -> int:
+def _axis(axis: int, sequences: list[Scanned], expr: s.Loop) -> int:
     if not sequences:
         if axis < 0:
             raise mistake(
@@ -183,7 +176,7 @@ def _axis(axis: int, sequences: list[Sequence_], expr: s.Loop) -> int:
     return axis
 
 
-def _step(sequence: Sequence_, axis: int) -> TensorValue:
+def _step(sequence: Scanned, axis: int) -> TensorValue:
     t = sequence.value.type
     return TensorValue(sequence.value.value, t.with_axes(t.axes[:axis] + t.axes[axis + 1 :]))
 
@@ -214,9 +207,7 @@ def _run_cell(
     cell = body.evaluate(expr.cell)
     if not isinstance(cell, (BlockRef, InstanceRef)):
         raise mistake("E0359", f"`scan` needs a block as its cell, found {describe(cell)}", expr.cell.span)
-    arguments = [
-        calls.Argument(None, v, expr.over.span if i < steps else expr.start.span) for i, v in enumerate(inside)
-    ]
+    arguments = [Argument(None, v, expr.over.span if i < steps else expr.start.span) for i, v in enumerate(inside)]
     func = expr.cell.base if isinstance(expr.cell, s.Index) else expr.cell
     result = calls.call(body, cell, arguments, expr.cell.span, func, None)
     items = list(result.items) if isinstance(result, TupleValue) else [result]
@@ -237,7 +228,7 @@ def _run_cell(
 def _run_body(
     body: "Body",
     expr: s.Loop,
-    sequences: list[Sequence_],
+    sequences: list[Scanned],
     inside: list[TensorValue],
     steps: int,
     names: list[str | None],

@@ -3,7 +3,7 @@
 import math
 
 from netdsl.check import operators, statics
-from netdsl.check.calls import MacroCall
+from netdsl.check.arguments import MacroCall
 from netdsl.check.report import Silent, mistake
 from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim, dmax, dmin

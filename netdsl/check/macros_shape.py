@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from netdsl.check import statics
-from netdsl.check.calls import MacroCall
+from netdsl.check.arguments import MacroCall
 from netdsl.check.macros_math import known, values_of
 from netdsl.check.patterns import Group, parse_pattern
 from netdsl.check.report import mistake
@@ -122,7 +122,7 @@ def transpose(call: MacroCall) -> CheckValue:
 
 
 def with_named_axis(make: Callable[..., Op], at: int) -> Callable[[MacroCall], CheckValue]:
-    """A macro for `make(size, dtype=..)`, an op whose bracket size makes the axis at `at`, which takes the size's name."""
+    """A macro for an op `make(size, dtype=..)` whose size makes the axis at `at`, which takes the size's name."""
 
     def run(call: MacroCall) -> CheckValue:
         known(call, "size", "dtype")

@@ -1,0 +1,44 @@
+"""What a call receives."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check.report import mistake
+from netdsl.check.values import CheckValue
+from netdsl.record import dataclass
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One checked argument of a call, with its place."""
+
+    name: str | None
+    value: CheckValue
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MacroCall:
+    """What a macro receives: brackets by name, tensors in order."""
+
+    body: "Body"
+    name: str
+    statics: dict[str, CheckValue]
+    positional: tuple[CheckValue, ...]
+    arguments: tuple[Argument, ...]
+    span: Span
+
+
+def arguments_of(body: "Body", args: Sequence[s.Arg]) -> list[Argument]:
+    """Arguments evaluated from left to right."""
+    found = []
+    for arg in args:
+        if arg.splat:
+            raise mistake("E0329", "`**` takes a record of parameters", arg.span)
+        found.append(Argument(arg.name, body.evaluate(arg.value), arg.span))
+    return found

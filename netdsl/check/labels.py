@@ -1,0 +1,50 @@
+"""The path elements of calls: labels, and the names of what is called (rule R6)."""
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check.builder import join
+from netdsl.check.report import mistake
+from netdsl.check.values import BlockRef, CheckValue, InstanceRef, TensorValue
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+def tap(body: "Body", label: s.Labelled, result: CheckValue) -> None:
+    """Make a labelled value readable under its path.
+
+    Raises: Mistake E0333: the label is taken.
+    """
+    path = join(body.path, label.name)
+    take_label(body, label)
+    if isinstance(result, TensorValue) and not body.builder.regions:
+        body.builder.tap(path, result.value)
+
+
+def take_label(body: "Body", label: s.Labelled) -> None:
+    """Raises: Mistake E0333: the label is taken."""
+    key = (body.path, label.name)
+    if key in body.builder.used_names:
+        raise mistake(
+            "E0333",
+            f"`{label.name}` already names something here",
+            label.name_span,
+            help="labels are unique within a block; inside `repeat`, label the loop",
+        )
+    body.builder.used_names[key] = 1
+
+
+def path_name(target: "BlockRef | InstanceRef", func: s.Expr) -> str:
+    """The path element of an unlabelled call: a static parameter's own name, else the block's (rule R6)."""
+    if isinstance(target, InstanceRef):
+        return target.path
+    if isinstance(func, s.Name) and func.id != target.name:
+        return snake_case(func.id)
+    return snake_case(target.name)
+
+
+def snake_case(name: str) -> str:
+    """`FeedForward` -> `feed_forward`, `Conv2d` -> `conv2d`, `MLP` -> `mlp`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,155 @@
+"""Parameters and states: their declaration, and the `update` of a state (rules R7, R16)."""
+
+from typing import TYPE_CHECKING
+
+from netdsl import syntax as s
+from netdsl.check.assignments import check_fresh
+from netdsl.check.builder import ParamEntry, join
+from netdsl.check.initialiser_names import init_of
+from netdsl.check.report import Mistake, mistake
+from netdsl.check.types import check_result, tensor_type
+from netdsl.check.values import TensorValue
+from netdsl.ir import Init, Value
+from netdsl.source import Span
+from netdsl.tensor_type import TensorType
+
+if TYPE_CHECKING:
+    from netdsl.check.body import Body
+
+
+def run_param(body: "Body", statement: s.ParamDecl) -> None:
+    """`param` and `state`: a new entry of the builder, or the tensor that the call gave for it.
+
+    Raises: Mistake E0212, E0217, E0311, E0333, E0336, E0337, E0349, E0350, E0523.
+    """
+    switch = body.scope.find(statement.name)
+    if switch is None or switch.kind != "static" or not isinstance(switch.value, bool):
+        # A bool static may share its name with the parameter it switches on: `[bias: bool]`, `param bias`.
+        check_fresh(body, statement.name, statement.name_span)
+    if body.builder.regions:
+        raise mistake(
+            "E0349",
+            f"`{statement.name}` is declared inside a loop body",
+            statement.span,
+            help="declare it before the loop: one set of parameters serves all steps",
+        )
+    if statement.per is not None:
+        raise mistake("E0336", "`per` stands in an `edge` only", statement.span)
+    declared = tensor_type(body, statement.type)
+    path = join(body.path, statement.name)
+    if statement.kind == "param" and statement.name in body.given:
+        given = check_result(body, _named(statement), body.given[statement.name], statement.span, f"`{statement.name}`")
+        body.scope.bind(statement.name, given, "param", statement.name_span)
+        return
+    if body.in_unlabelled_loop is not None:
+        raise mistake(
+            "E0337",
+            f"this loop makes the parameter `{statement.name}`, so it needs a label",
+            statement.span,
+            others=((body.in_unlabelled_loop, "this loop"),),
+            help="label it: `repeat n as blocks { .. }`",
+        )
+    for axis in declared.axes:
+        if not axis.size.is_const and not body.generic:
+            raise _sized_by_free(body, statement, path, str(axis.size), sorted(axis.size.symbols))
+    if not declared.dtype.is_float and statement.kind == "param":
+        raise mistake(
+            "E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span
+        )
+    _check_size(body, declared, statement)
+    init = _init(body, statement, declared.rank)
+    value = Value(declared.without_names(), path)
+    if path in body.builder.params:
+        raise mistake("E0333", f"`{path}` already names a parameter here", statement.name_span)
+    body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span))
+    body.builder.used_names[(body.path, statement.name)] = 1
+    body.scope.bind(statement.name, TensorValue(value, declared), statement.kind, statement.name_span)
+
+
+def _named(statement: s.ParamDecl) -> s.NamedType:
+    assert isinstance(statement.type, s.NamedType)
+    return statement.type
+
+
+def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, symbols: list[str]) -> Mistake:
+    network = body.checker.network
+    free = symbols[0]
+    others: list[tuple[Span, str]] = []
+    name = "Net"
+    if network is not None:
+        name = network.header.name
+        for param in network.header.params:
+            for e in _axis_names(param.type):
+                if e.id == free:
+                    others.append((e.span, f"`{free}` is left free here"))
+    return mistake(
+        "E0212",
+        f"the free dimension {free} sizes the parameter `{path}`: {size} is known only at run time",
+        statement.type.span,
+        others=tuple(others[:1]),
+        help=f"make it static: `network {name}[{free}: int]`",
+    )
+
+
+def _axis_names(written: s.TypeExpr) -> list[s.Name]:
+    if isinstance(written, s.TupleType):
+        return [n for f in written.fields for n in _axis_names(f.type)]
+    return [e for group in written.groups for e in group if isinstance(e, s.Name)]
+
+
+def _check_size(body: "Body", declared: TensorType, statement: s.ParamDecl) -> None:
+    count = declared.numel()
+    if count.is_const and count.value > body.checker.limits.params:
+        raise mistake(
+            "E0523",
+            f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}",
+            statement.span,
+        )
+
+
+def _init(body: "Body", statement: s.ParamDecl, rank: int) -> Init:
+    """The initialiser after `~`.
+
+    Raises: Mistake E0350: none given, or no initialiser.
+    """
+    if statement.init is None:
+        raise mistake("E0350", f"`{statement.name}` has no initialiser", statement.span, help="write one: `~ zeros`")
+    return init_of(body, statement.init, rank)
+
+
+def run_update(body: "Body", statement: s.Update) -> None:
+    """`update name = value`: the state's value after a training step.
+
+    Raises: Mistake E0214, E0349, E0351.
+    """
+    body.builder.depends_on_mode = True
+    found = body.scope.find(statement.name)
+    if found is None or found.kind != "state":
+        raise mistake(
+            "E0351",
+            f"`update` writes a state, and `{statement.name}` is none",
+            statement.name_span,
+            help=f"declare it: `state {statement.name}: .. ~ zeros`",
+        )
+    if body.builder.regions:
+        raise mistake(
+            "E0349",
+            f"`{statement.name}` is updated inside a loop body",
+            statement.span,
+            help="carry it through the loop and update it after",
+        )
+    if not body.checker.training:
+        return
+    value = body.evaluate(statement.value)
+    assert isinstance(found.value, TensorValue)
+    declared = found.value.type
+    tensor = body.tensor(value, statement.value.span, like=declared.dtype)
+    if tensor.type.without_names() != declared.without_names():
+        raise mistake(
+            "E0214",
+            f"`{statement.name}` is {declared}, found {tensor.type}",
+            statement.value.span,
+            others=((found.span, "declared here"),),
+        )
+    path = next(p for p, e in body.builder.params.items() if e.value is found.value.value)
+    body.builder.states[path] = tensor.value
