@@ -1,6 +1,6 @@
 """Whether a network does what it claims, and the same in every backend: what `netdsl verify` measures."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from netdsl.check.values import CheckValue
 from netdsl.claims import ClaimResult, check_claim
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.did_you_mean import suggest
+from netdsl.initialisers import initial_values
 from netdsl.ir import Graph, Value
 from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes, storage_dtype
 from netdsl.source import Span
@@ -34,6 +35,8 @@ NEEDS = {"torch": ("torch", "torch"), "onnx": ("onnxruntime", "cpu")}
 #: Sizes tried after the smallest and 3; the largest that stays within the budget is taken.
 LARGER = (33, 16, 7, 4)
 FLOPS_BUDGET = 2 * 10**10
+#: How far above a wanted size a legal one is looked for.
+_NEAR = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +75,53 @@ def available_backends() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under what a network is verified.
+
+    Args:
+        backends: beside the reference.
+        seed:     of the weights and inputs.
+        is_initial: the weights are the initial ones of the seed, as `build` writes them; else random ones of which none
+            is the value of an initialiser.
+    """
+
+    backends: tuple[str, ...]
+    seed: int = 0
+    is_initial: bool = False
+
+    def weights(self, graph: Graph) -> dict[str, Array]:
+        """Values of every parameter, in the type in which it is stored."""
+        drawn = (initial_values if self.is_initial else random_weights)(graph.params, self.seed)
+        dtypes = {p.path: storage_dtype(p.value.type.dtype.storage.name) for p in graph.params}
+        return {path: np.asarray(drawn[path]).astype(dtype) for path, dtype in dtypes.items()}
+
+
 def verify_session(
-    session: Session, names: list[str], values: Mapping[str, CheckValue], seed: int, backends: list[str]
+    session: Session, names: Sequence[str], values: Mapping[str, CheckValue], conditions: Conditions
 ) -> Iterator[Verification]:
     """Verify networks of a file one after the other: their claims, and their backends against the reference.
 
-    Args:
-        values: statics by name, for those networks that know them.
-        seed:   of the random weights and inputs.
+    Args:   values: statics by name, for those networks that know them.
     Raises: NetError: a network or a claim that is wrong in itself, or that a backend refuses to build.
     """
     for name in names:
-        known = {p.name for p in session.networks[name].header.statics}
+        header = session.networks[name].header
+        known = {p.name for p in header.statics}
         mine = {k: v for k, v in values.items() if k in known}
         claims = [c for c in session.file.module.items if isinstance(c, s.Claim) and c.network == name]
-        own = _Subject.make(session, name, mine, seed, backends)
-        results = [r for c in claims if not c.args for r in own.claim(c)]
-        yield Verification(name, "", tuple(results), tuple(own.agreements()))
-        for claim in claims:
-            if claim.args:
-                given = mine | _claim_statics(session, claim)
-                subject = _Subject.make(session, name, given, seed, backends)
-                text = claim.span.source.text[claim.args[0].span.start : claim.args[-1].span.end]
-                yield Verification(name, text, tuple(subject.claim(claim)), ())
+        special = [c for c in claims if c.args]
+        is_open = any(p.default is None and p.name not in mine for p in header.statics)
+        if not is_open or len(special) < len(claims) or not special:
+            own = _Subject(session, session.network(name, mine), conditions)
+            results = [r for c in claims if not c.args for r in own.claim(c)]
+            yield Verification(name, "", tuple(results), tuple(own.agreements()))
+        for claim in special:
+            checked = session.network(name, mine | _claim_statics(session, claim))
+            subject = _Subject(session, checked, conditions)
+            text = claim.span.source.text[claim.args[0].span.start : claim.args[-1].span.end]
+            agreements = tuple(subject.agreements()) if is_open else ()
+            yield Verification(name, text, tuple(subject.claim(claim)), agreements)
 
 
 def claims_of_nothing(session: Session) -> list[Diagnostic]:
@@ -139,26 +166,16 @@ def findings(session: Session, verification: Verification) -> Iterator[Diagnosti
 
 @dataclass(eq=False)
 class _Subject:
-    """One checked network under random, non-degenerate weights, and its runners."""
+    """One checked network with weights, and its runners."""
 
     session: Session
     network: CheckedNetwork
-    weights: dict[str, Array]
-    seed: int
-    backends: list[str]
+    conditions: Conditions
+    weights: dict[str, Array] = field(init=False)
     _runners: dict[str, Runner] = field(default_factory=dict)
 
-    @staticmethod
-    def make(
-        session: Session, name: str, values: Mapping[str, CheckValue], seed: int, backends: list[str]
-    ) -> "_Subject":
-        checked = session.network(name, values)
-        weights = {}
-        drawn = random_weights(checked.eval_graph.params, seed)
-        for param in checked.eval_graph.params:
-            dtype = storage_dtype(param.value.type.dtype.storage.name)
-            weights[param.path] = np.asarray(drawn[param.path]).astype(dtype)
-        return _Subject(session, checked, weights, seed, backends)
+    def __post_init__(self) -> None:
+        self.weights = self.conditions.weights(self.graph)
 
     @property
     def graph(self) -> Graph:
@@ -181,7 +198,7 @@ class _Subject:
 
         yield self._measure(claim, reference, "reference")
         if is_run:
-            for backend in self.backends:
+            for backend in self.conditions.backends:
                 yield self._measure(claim, self.runner(backend), backend)
 
     def _measure(self, claim: s.Claim, runner: Runner, backend: str) -> ClaimResult:
@@ -209,12 +226,12 @@ class _Subject:
     def agreements(self) -> Iterator[Agreement]:
         """Every backend's outputs beside the reference's, at each of the chosen sizes."""
         types = {name: value.type.dtype.storage.name for name, value in self.graph.outputs}
-        for sizes in chosen_sizes(self.graph, self.seed):
-            if not self.backends:
+        for sizes in chosen_sizes(self.graph, self.conditions.seed):
+            if not self.conditions.backends:
                 return
-            inputs = sample_inputs(self.graph, sizes, self.seed)
+            inputs = sample_inputs(self.graph, sizes, self.conditions.seed)
             expected = self.runner("reference")(inputs)
-            for backend in self.backends:
+            for backend in self.conditions.backends:
                 found = self.runner(backend)(inputs)
                 for name, dtype in types.items():
                     difference = largest_difference(expected[name], found[name])
@@ -222,7 +239,7 @@ class _Subject:
 
 
 def chosen_sizes(graph: Graph, seed: int) -> list[dict[str, int]]:
-    """The smallest sizes, 3 of everything, and the largest within the budget.
+    """The smallest sizes, 3 of everything, and the largest within the budget, of all dimensions or all but the first.
 
     Raises: NetError: E0373: no sizes satisfy the facts.
     """
@@ -230,18 +247,32 @@ def chosen_sizes(graph: Graph, seed: int) -> list[dict[str, int]]:
         chosen = [smallest_sizes(graph)]
     except ValueError as error:
         raise NetError(Diagnostic("E0373", str(error))) from None
-    if not graph.free_dims:
-        return chosen
     flops = graph_flops(graph)
-    three = sample_sizes(graph, 3, seed)
-    if three is not None and three not in chosen:
+    dims = graph.free_dims
+    three = _sizes_near(graph, chosen[0], 3, dims, seed)
+    if three not in chosen:
         chosen.append(three)
-    for want in LARGER:
-        sizes = sample_sizes(graph, want, seed)
-        if sizes is not None and sizes not in chosen and flops.evaluate(sizes) <= FLOPS_BUDGET:
+    for want, changed in ((want, changed) for want in LARGER for changed in (dims, dims[1:])):
+        sizes = _sizes_near(graph, chosen[0], want, changed, seed)
+        if sizes not in chosen and flops.evaluate(sizes) <= FLOPS_BUDGET:
             chosen.append(sizes)
             break
     return chosen
+
+
+def _sizes_near(
+    graph: Graph, smallest: Mapping[str, int], want: int, changed: Sequence[str], seed: int
+) -> dict[str, int]:
+    """Each of the dimensions at `want` or the next legal size above it; the smallest where there is none near."""
+    sizes = dict(smallest)
+    for name in changed:
+        for size in range(want, want + _NEAR):
+            if graph.facts.satisfies(sizes | {name: size}):
+                sizes[name] = size
+                break
+    if sizes == smallest and changed:  # dimensions that can only change together
+        return sample_sizes(graph, want, seed) or sizes
+    return sizes
 
 
 def reference_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE")
 @click.option("-n", "--network", "name", help="Verify this network only.")
 @model_options
-@click.option("--seed", type=SEED, default=0, help="Of the random weights and inputs.  [default: 0]")
+@click.option("--seed", type=SEED, default=0, help="Of the weights and inputs.  [default: 0]")
+@click.option("--initial", "is_initial", is_flag=True, help="Use the initial weights, as `build --seed` writes them.")
 @click.option("--require-all", is_flag=True, help="Exit 3 when a backend is missing.")
 def command(
     terminal: Terminal,
@@ -26,15 +27,17 @@ def command(
     name: str | None,
     settings: tuple[str, ...],
     seed: int,
+    is_initial: bool,
     require_all: bool,
     **max_: int | None,
 ) -> int:
     """Test every claim of FILE, and that all backends compute the same.
 
-    Weights are random and never those of an initialiser. The backends are compared at the smallest sizes, at 3 and at a
-    larger size of every free dimension; what is allowed follows from the element type.
+    Weights are random, and none of them is the value of an initialiser, unless `--initial` is given. The backends are
+    compared at the smallest sizes, at 3 and at a larger size of every free dimension; what is allowed follows from the
+    element type.
     """
-    from netdsl.agreement import available_backends, claims_of_nothing, findings, verify_session
+    from netdsl.agreement import Conditions, available_backends, claims_of_nothing, findings, verify_session
     from netdsl.api import static_value
     from netdsl.cli.files import open_session
 
@@ -52,11 +55,12 @@ def command(
         terminal.add(Diagnostic("E0801", missing) for missing in backends.values() if missing)
         return ENVIRONMENT
     terminal.add(claims_of_nothing(session))
-    usable = [backend for backend, missing in backends.items() if not missing]
+    usable = tuple(backend for backend, missing in backends.items() if not missing)
+    conditions = Conditions(usable, seed, is_initial)
     statics = {k: static_value(v) for k, v in values.items()}
     documents: list[dict[str, Any]] = []
     terminal.fields |= {"seed": seed, "missing": {k: v for k, v in backends.items() if v}, "networks": documents}
-    for index, found in enumerate(verify_session(session, names, statics, seed, usable)):
+    for index, found in enumerate(verify_session(session, names, statics, conditions)):
         if index:
             terminal.print("")
         terminal.print(terminal.bold(f"{found.network}[{found.statics}]" if found.statics else found.network))

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
+import netdsl
 from netdsl import agreement
 from tests.cli.conftest import Run
 from tests.cli.nets import BAD, FALSE_CLAIM, GOOD
@@ -44,6 +47,27 @@ def test_claims_may_set_statics(run: Run, net: Net) -> None:
     out = run("verify", net(text), code=0).out
     assert "Line[width=5]" in out and "param_count is 20" in out and "Line[4]" in out
     assert "E0330" in run("verify", net(GOOD + "claim Line[widht=5]: param_count == 20\n"), code=1).err
+
+
+def test_a_network_without_defaults_is_verified_as_its_claims_say(run: Run, net: Net) -> None:
+    text = GOOD.replace("width: int = 2", "width: int").split("claim")[0] + "claim Line[width=5]: param_count == 20\n"
+    out = run("verify", net(text), code=0).out
+    assert "Line[width=5]" in out and "torch = reference" in out
+    assert "E0334" in run("verify", net(text.split("claim")[0]), code=1).err
+
+
+def test_a_seed_means_the_same_weights_everywhere(run: Run, net: Net) -> None:
+    """Bit for bit: `verify --initial --seed`, `build --seed` and `torch(seed=)`."""
+    path = net(GOOD)
+    run("verify", path, "--initial", "--seed", 5, code=0)
+    run("build", path, "--seed", 5, "-o", "five.onnx", code=0)
+    network = netdsl.load(path)["Line"]
+    weights = agreement.Conditions((), 5, is_initial=True).weights(network.graph)
+    state = network.torch(seed=5).state_dict()
+    stored = {t.name: numpy_helper.to_array(t) for t in onnx.load("five.onnx").graph.initializer}
+    for name, array in weights.items():
+        assert array.tobytes() == state[name].numpy().tobytes()
+        assert any(array.tobytes() in (s.tobytes(), s.T.tobytes()) for s in stored.values())
 
 
 def test_claims_may_compare_networks(run: Run, net: Net) -> None:
