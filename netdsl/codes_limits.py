@@ -5,19 +5,21 @@ from netdsl.codes import Code
 CODES: dict[str, Code] = {
     "E0521": Code(
         "too many nodes",
-        "The unrolled network is larger than the limit.",
+        "The unrolled network has more nodes and calls than the limit of 200,000, which `--max-nodes` raises.",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99_999 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
     ),
     "E0522": Code(
         "too many turns",
-        "The counts of nested loops, multiplied, are larger than the limit.",
+        "The counts of nested `repeat` and `for` loops, multiplied, are larger than the limit of 100,000, which "
+        "`--max-turns` raises.",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 1_000_000 {\n        x = -x\n    }\n    x\n}\n",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 10 {\n        x = -x\n    }\n    x\n}\n",
     ),
     "E0523": Code(
         "a tensor too large to make",
-        "A tensor of constant shape, or a parameter, has more elements than the limit.",
+        "A tensor of constant shape has at most 2^40 elements and any tensor at most 64 axes. All parameters of a "
+        "network together have at most 2^31 elements, which `--max-params` raises.",
         "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[100_000, 100_000, 100_000] ~ zeros\n    x + w[0, 0, : 4]\n}\n",
         "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[1, 1, 10] ~ zeros\n    x + w[0, 0, : 4]\n}\n",
     ),
@@ -30,8 +32,22 @@ CODES: dict[str, Code] = {
     ),
     "E0526": Code(
         "calls nest too deeply",
-        "Blocks may call each other, and themselves over statics, at most 64 deep.",
+        "Blocks and constant functions may call each other, and themselves over statics, at most 64 deep; expressions "
+        "inside of each other, with those of the calls around them, at most 4,000 deep.",
         "block F(x: float[..]) -> float[..] {\n    F(x)\n}\nnetwork A(x: f32[4]) -> f32[4] {\n    F(x)\n}\n",
         "block F(x: float[..]) -> float[..] {\n    -x\n}\nnetwork A(x: f32[4]) -> f32[4] {\n    F(x)\n}\n",
+    ),
+    "E0527": Code(
+        "a list or a string that grows too long",
+        "A static list has at most 100,000 items, and a string that is put together at most as many letters.",
+        "const A = ntuple(1, 200_000)\n",
+        "const A = ntuple(1, 2)\n",
+    ),
+    "E0528": Code(
+        "a file that takes too long to check",
+        "Expressions that are evaluated, turns of loops and calls of constant functions are counted, and a file may take "
+        "1,000,000 such steps. Constant functions that call themselves twice are soon there.",
+        "const f(n: int): int = if n == 0 { 1 } else { f(n - 1) + f(n - 1) }\nconst A = f(40)\n",
+        "const f(n: int): int = if n == 0 { 1 } else { 2 * f(n - 1) }\nconst A = f(40)\n",
     ),
 }

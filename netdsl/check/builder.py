@@ -176,12 +176,16 @@ def stamp(
             template.digest,
         ),
         *(
-            replace(
-                row,
-                parent=row.parent + base,
-                path=join(path, row.path),
-                inputs=tuple(mapping.get(v, v) for v in row.inputs),
-                outputs=tuple(mapping.get(v, v) for v in row.outputs),
+            Instance(
+                row.parent + base,
+                row.block,
+                row.statics,
+                join(path, row.path),
+                row.span,
+                tuple([mapping.get(v, v) for v in row.inputs]),
+                tuple([mapping.get(v, v) for v in row.outputs]),
+                row.digest,
+                row.intact,
             )
             for row in template.instances
         ),

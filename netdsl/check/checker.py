@@ -8,7 +8,7 @@ from netdsl import syntax as s
 from netdsl.check.builder import Template
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
-from netdsl.check.report import Mistake, Reporter, mistake
+from netdsl.check.report import Mistake, Reporter, Silent, mistake
 from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
@@ -51,6 +51,8 @@ class Checker:
 
         Raises: Mistake E0526: too many levels; E0528: too many steps.
         """
+        if self.reporter.is_spent:
+            raise Silent
         self.level += 1
         self.work.steps += 1
         if self.level > self.limits.levels:

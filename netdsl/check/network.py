@@ -50,6 +50,7 @@ class Session:
     def __post_init__(self) -> None:
         self.reporter = Reporter()
         self.work = Work()
+        self._used: set[int] = set()
         self.library = Library(self.reporter, self.root)
         self.file: FileScope = self.library.load(self.source, self.path)
 
@@ -80,6 +81,7 @@ class Session:
         before = len(self.reporter.diagnostics)
         evaluation = self.checker(training=False)
         checked = _network(evaluation, self.file, decl, values or {})
+        self._used |= evaluation.used_blocks
         if checked is None or len(self.reporter.diagnostics) > before:
             raise NetError(self.reporter.diagnostics[before:] or self.reporter.diagnostics)
         graph, bound, depends = checked
@@ -93,15 +95,14 @@ class Session:
             _check_modes(graph, train_graph, decl, self.reporter)
             if len(self.reporter.diagnostics) > before:
                 raise NetError(self.reporter.diagnostics[before:])
-        self._used = getattr(self, "_used", set()) | evaluation.used_blocks
         return CheckedNetwork(decl, graph, train_graph, bound)
 
     @deep_recursion()
+    @paused_collection()
     def check_all(self, values: Mapping[str, CheckValue] | None = None) -> dict[str, CheckedNetwork]:
         """Check every network and every block that none of them uses; diagnostics stay in the reporter."""
         values = values or {}
         checked: dict[str, CheckedNetwork] = {}
-        used: set[int] = set()
         for name, decl in self.networks.items():
             if id(decl) in self.file.damaged:
                 continue
@@ -110,11 +111,10 @@ class Session:
                 checked[name] = self.network(name, {k: v for k, v in values.items() if k in known})
             except NetError:
                 pass
-            used |= getattr(self, "_used", set())
         for decl in self.file.own.values():
             if id(decl) in self.file.damaged:
                 continue
-            if isinstance(decl, s.Block) and decl.kind == "block" and id(decl) not in used:
+            if isinstance(decl, s.Block) and decl.kind == "block" and id(decl) not in self._used:
                 check_generic(self.checker(training=False), self.file, decl)
             elif isinstance(decl, s.Const) and decl.params is None:
                 statics.constant_of(self.checker(training=False), self.file, decl)

@@ -50,6 +50,10 @@ def size_mistake(error: DimError, span: Span) -> Mistake:
     return mistake("E0525", f"this size cannot be computed: {error}", span)
 
 
+#: Codes of budgets that hold for a whole file.
+SPENDING = ("E0521", "E0528")
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A block being checked: its declaration, and the call in the frame before it (None: nothing calls it)."""
@@ -70,6 +74,8 @@ class Reporter:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     shipped: set[int] = field(default_factory=set)
+    #: A budget of the whole file is spent: nothing more is checked.
+    is_spent: bool = False
     _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
 
     @property
@@ -85,9 +91,19 @@ class Reporter:
         finally:
             self.frames.pop()
 
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Diagnostics added meanwhile belong to no block."""
+        frames, self.frames = self.frames, []
+        try:
+            yield
+        finally:
+            self.frames = frames
+
     def add(self, diagnostic: Diagnostic) -> None:
         if self.is_full:
             return
+        self.is_spent |= diagnostic.code in SPENDING
         diagnostic = self._at_call(diagnostic)
         if diagnostic.primary is not None:
             span = diagnostic.primary.span
