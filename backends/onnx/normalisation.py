@@ -44,7 +44,7 @@ def _rms_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
 def _group_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     """ONNX's GroupNormalization is wrong before opset 21, and ONNX Runtime refuses an empty batch for it later.
 
-    Its InstanceNormalization has no float64 kernel, and the float16 one ends the process at an empty spatial axis.
+    Its InstanceNormalization has no float64 kernel, and ends the process where a group has no elements.
     """
     op = node.op
     assert isinstance(op, GroupNorm)
@@ -53,7 +53,7 @@ def _group_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str,
     sizes = x_type.sizes
     rest = prod(sizes[2:], start=sizes[1] // op.groups)
     (grouped,) = e.node("Reshape", x, e.shape([sizes[0], Dim.of(op.groups), rest]), allowzero=1)
-    if x_type.dtype == F64 or (x_type.dtype == F16 and not _is_filled([rest])):
+    if x_type.dtype == F64 or not _is_filled([rest]):
         y = _standard(e, grouped, (2,), op.eps, x_type.dtype)
     else:
         wide, dtype = _widened(e, grouped, x_type.dtype)
