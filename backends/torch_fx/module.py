@@ -34,7 +34,8 @@ def build_module(
     Args:
         params: an array for each parameter and state; constants may be left out where the graph holds their data.
         training_graph: the same network checked for training.
-    Raises: KeyError: a parameter has no array. NotImplementedError: an op has no torch form.
+    Raises: KeyError: a parameter has no array. ValueError: it has another shape. NetError: E0712: a size that no input
+            shows. NotImplementedError: an op has no torch form.
     """
     if training_graph is not None and same_computation(graph, training_graph):
         training_graph = None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.dims import Dim, Facts
 from netdsl.tensor_type import TensorType
 
@@ -58,9 +59,16 @@ class SizePlan:
         return False
 
     def solution(self, name: str) -> Solution:
-        """Raises: ValueError: no size of an input tells the symbol."""
+        """Raises: NetError: E0712: no size of an input tells the symbol."""
         if name not in self.solutions:
-            raise ValueError(f"no input's size tells what `{name}` is")
+            raise NetError(
+                Diagnostic(
+                    "E0712",
+                    f"the size `{name}` cannot be read from the inputs",
+                    notes=("no input has an axis of this size, or one that is linear in it",),
+                    help=f"give an input an axis of size `{name}`",
+                )
+            )
         return self.solutions[name]
 
 

@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from netdsl.backends.torch_fx import build_module
+from netdsl.diagnostics import NetError
 from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Node, Param, Value
 from netdsl.ops.creation import Constant, DimValue, Full
@@ -169,6 +170,13 @@ def test_sizes_come_from_axes_that_are_expressions() -> None:
         found = module(torch.zeros(2 * size, 3), torch.zeros(size * count + 1))
         expected = [s.evaluate({"N": size, "K": count}) for s in shapes]
         assert expected == [int(f) for f in found]
+
+
+def test_a_size_that_no_input_shows_is_a_diagnostic() -> None:
+    b = Builder()
+    x = Value(tensor(F32, "B"), "x")
+    with pytest.raises(NetError, match="E0712: the size `K` cannot be read from the inputs"):
+        build_module(b.graph({"x": x}, {"y": b(DimValue(Dim.of("K")))}), {})
 
 
 def test_only_sizes_that_are_used_are_computed() -> None:
