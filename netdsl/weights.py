@@ -1,5 +1,6 @@
 """Weights in and out: safetensors files whose keys are the parameter paths. No pickle is ever read."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from netdsl.publish import publish
 
 Array = NDArray[np.generic]
 MAX_TENSORS = 100_000
+#: Element types of the format that are read; bf16 becomes f32.
+READ = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64", "BOOL")
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npz", ".npy")
 
 
@@ -34,10 +37,10 @@ def resolve(graph: Graph, weights: Any, seed: int) -> dict[str, Array]:
 
 
 def as_array(value: Any) -> Array:
-    """A numpy array, a torch tensor or nested numbers as an array; bf16 becomes f32."""
+    """A numpy array, a torch tensor or nested numbers as an array; floats that numpy lacks become f32."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
+        if value.is_floating_point() and value.element_size() <= 2:
             value = value.float()
         value = value.numpy()
     return np.asarray(value)
@@ -64,7 +67,7 @@ def fit(params: Iterable[Param], tensors: Mapping[str, Array], seed: int) -> dic
         value = tensors[param.path]
         if value.shape != shape:
             notes.append(f"shape: `{param.path}` is {list(shape)}, found {list(value.shape)}")
-        elif param.value.type.dtype.is_float and value.dtype.kind not in "fiu":
+        elif value.dtype.kind not in ("fiu" if param.value.type.dtype.is_float else "iub"):
             notes.append(f"type: `{param.path}` is {param.value.type.dtype}, found {value.dtype}")
         else:
             found[param.path] = value
@@ -73,7 +76,8 @@ def fit(params: Iterable[Param], tensors: Mapping[str, Array], seed: int) -> dic
         raise NetError(
             Diagnostic(
                 "E0720",
-                f"the weights do not fit the network: {len(notes)} tensors differ",
+                "the weights do not fit the network: "
+                + ("1 tensor differs" if len(notes) == 1 else f"{len(notes)} tensors differ"),
                 notes=tuple(notes),
                 help="map foreign names with `--rename map.toml`",
             )
@@ -86,7 +90,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 
     Raises: NetError: E0721: a pickle; E0722: not a safetensors file; E0701: it cannot be read.
     """
-    if path.suffix in PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise NetError(
             Diagnostic(
                 "E0721",
@@ -101,26 +105,45 @@ def read_safetensors(path: Path) -> dict[str, Array]:
             names = list(stream.keys())
             if len(names) > MAX_TENSORS:
                 raise NetError(Diagnostic("E0722", f"`{path}` holds {len(names)} tensors, more than {MAX_TENSORS}"))
-            return {name: _tensor(stream, name) for name in names}
+            kinds = {name: stream.get_slice(name).get_dtype() for name in names}
+            unknown = [f"`{n}` is {k}" for n, k in kinds.items() if k not in READ]
+            if unknown:
+                raise NetError(
+                    Diagnostic("E0722", f"`{path}` holds element types that are not read", notes=tuple(unknown))
+                )
+            tensors = {n: np.asarray(stream.get_tensor(n)) for n, k in kinds.items() if k != "BF16"}
+        if len(tensors) < len(names):
+            tensors |= _bf16_tensors(path)
+        return {name: tensors[name] for name in names}
     except SafetensorError as error:
         raise NetError(Diagnostic("E0722", f"`{path}` is not a safetensors file: {error}")) from None
     except OSError as error:
         raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {error.strerror or error}")) from None
 
 
-def _tensor(stream: Any, name: str) -> Array:
-    part = stream.get_slice(name)
-    if part.get_dtype() == "BF16":
-        raw = stream.get_tensor(name)
-        return np.asarray(raw, dtype=np.float32)
-    return np.asarray(stream.get_tensor(name))
+def _bf16_tensors(path: Path) -> dict[str, Array]:
+    """The bf16 tensors of a file that was found to be sound, as f32: numpy has no bf16.
+
+    Source: the format of safetensors: the size of the header, the header as JSON, then the data, little-endian.
+    """
+    found = {}
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+        for name, row in header.items():
+            if name != "__metadata__" and row["dtype"] == "BF16":
+                start, stop = row["data_offsets"]
+                stream.seek(8 + size + start)
+                bits = np.frombuffer(stream.read(stop - start), "<u2").astype(np.uint32) << 16
+                found[name] = bits.view(np.float32).reshape(row["shape"])
+    return found
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Array]) -> None:
     """Write tensors by path, atomically; the same tensors give the same bytes."""
     from safetensors.numpy import save
 
-    publish(path, save({k: np.ascontiguousarray(v) for k, v in sorted(tensors.items())}))
+    publish(path, save({k: np.asarray(v, order="C") for k, v in sorted(tensors.items())}))
 
 
 def random_weights(params: Iterable[Param], seed: int) -> dict[str, Array]:

@@ -291,7 +291,7 @@ def test_torch_onnx_and_numpy_hold_the_same_bits(seed: int, tmp_path: Path) -> N
 
 
 def assert_holds(model: onnx.ModelProto, path: str, bits: Array) -> None:
-    """The initializer of that name, maybe transposed; a recurrent operator has the cell's weights with the gates in its own order."""
+    """The initializer of that name, maybe transposed; a recurrent operator has the gates of the cell in its own order."""
     stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     if path in stored:
         assert np.array_equal(stored[path].view(bits.dtype), bits), path
