@@ -141,6 +141,7 @@ def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> B
     """
     header = ref.decl.header
     inner = Body(checker, Builder(caller.builder.facts, ref.qualified_name, header.span), Scope(), ref.scope)
+    inner.header, inner.caller = header, caller
     inner.generic = caller.generic
     bound = dict(ref.statics)
     for param in header.statics:

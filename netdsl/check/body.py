@@ -1,17 +1,17 @@
 """The checking of one body: its scope, its builder, and the entry points that the other modules call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.builder import Builder
 from netdsl.check.report import Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
-from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import Dim, DimError
+from netdsl.ir import Value
 from netdsl.ops.base import Op
 from netdsl.source import Span
 from netdsl.tensor_type import Axis, DType, ShapeError, TensorType
@@ -36,6 +36,8 @@ class Body:
 
     Args:
         path:    parameter path of the turns around the current statement (`blocks.3`).
+        header:  of the block; None where statics alone are evaluated.
+        caller:  the body with the call that led here.
         dims:    the header's dimensions; dtypes: its `float`, `int`, `num`.
         generic: a block that nothing calls, checked with rigid symbols; what cannot be decided stays silent.
     """
@@ -44,12 +46,18 @@ class Body:
     builder: Builder
     scope: Scope
     file: "FileScope"
+    header: s.Header | None = None
+    caller: "Body | None" = None
     path: str = ""
     dims: dict[str, DimOrigin] = field(default_factory=dict)
     dtypes: dict[str, DType] = field(default_factory=dict)
     generic: bool = False
     given: dict[str, TensorValue] = field(default_factory=dict)
     inputs: dict[str, TensorValue] = field(default_factory=dict)
+    #: What a step of a sequence, or a carried value, is outside of its loop.
+    outer: dict[Value, Value] = field(default_factory=dict)
+    #: The written types of the parameters declared here.
+    declared: dict[Value, s.TypeExpr] = field(default_factory=dict)
     in_unlabelled_loop: Span | None = None
     yields: list[list[TensorValue]] = field(default_factory=list)
     #: The axes that `..` stands for, under local names, and the caller's names of them.
@@ -167,7 +175,9 @@ class Body:
             op = op.normalised(types)
             results = op.infer(types, self.builder.facts)
         except ShapeError as error:
-            raise self.shape_mistake(error, types, span, operand_spans) from None
+            from netdsl.check.origins import shape_mistake
+
+            raise shape_mistake(self, error, operands, span, operand_spans) from None
         except (DimError, ZeroDivisionError) as error:
             raise mistake("E0525", f"the size of this value cannot be computed: {error}", span) from None
         results = tuple(self._simplified(t, span) for t in results)
@@ -188,7 +198,7 @@ class Body:
             size = axis.size
             if not size.is_const:
                 size = facts.simplify(size)
-                low, high = facts.bounds(size)
+                high = facts.bounds(size)[1]
                 if high is not None and high < 0:
                     raise mistake("E0209", f"this value would have a size of {size}, below 0", span)
             if size.is_const and not 0 <= size.value < 2**31:
@@ -204,41 +214,3 @@ class Body:
             axes.append(axis)
         self.checker.limits.elements(t, span)
         return t.with_axes(axes) if changed else t
-
-    def shape_mistake(
-        self, error: ShapeError, types: tuple[TensorType, ...], span: Span, operand_spans: Sequence[Span]
-    ) -> Exception:
-        """The diagnostic of a broken type rule, with the operands' types and the origins of their sizes."""
-        if self.generic and error.code in ("E0208", "E0211"):
-            return Silent()
-        others: list[Label] = []
-        known = list(operand_spans)
-        mentioned = {i for i, _ in error.axes} | {i for i, _ in error.labels}
-        for index in sorted(mentioned):
-            if index < len(known) and index < len(types) and known[index] != span:
-                others.append(Label(known[index], f"this is {types[index]}"))
-        names: dict[str, None] = {}
-        for index, axis in error.axes:
-            if index < len(types) and axis < types[index].rank:
-                a = types[index].axes[axis]
-                if a.name is not None:
-                    names.setdefault(a.name)
-        for name in names:
-            origin = self.dims.get(name)
-            if origin is not None:
-                bound = ""
-                if origin.source is not None:
-                    bound = f", bound by the call at line {origin.source.line}"
-                others.append(Label(origin.header, f"`{name}` is {origin.value.dim}{bound}"))
-        place = span
-        label = ""
-        if error.operand is not None and error.operand < len(known):
-            place = known[error.operand]
-            if error.operand < len(types):
-                label = f"this is {types[error.operand]}"
-            others = [o for o in others if o.span != place]
-        from netdsl.check.report import Mistake
-
-        return Mistake(
-            Diagnostic(error.code, error.title, Label(place, label), tuple(others), error.notes, help=error.help)
-        )

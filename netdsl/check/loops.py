@@ -67,6 +67,7 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     steps = [_step(sequence, rank_axis) for sequence in sequences]
     own = [Value(t.type.without_names(), "step") for t in (*steps, *carries)]
     inside = [TensorValue(v, t.type) for v, t in zip(own, (*steps, *carries), strict=True)]
+    body.outer.update((v, t.value) for v, t in zip(own, (*steps, *carries), strict=True))
     body.builder.regions.append([])
     first_instance = len(body.builder.instances)
     try:

@@ -141,7 +141,7 @@ def _network(
     checker.network = decl
     header = decl.header
     checker.default_float = own_float(header, checker.default_float)
-    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file)
+    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header)
     ref = BlockRef(decl, file)
     before = len(checker.reporter.diagnostics)
     with checker.reporter.inside(header.name, header.name_span):
@@ -318,7 +318,7 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     """Check a block that nothing calls, with rigid symbols; only what is wrong for every size is reported (rule R8)."""
     checker.network = None
     header = decl.header
-    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, generic=True)
+    body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header, generic=True)
     with checker.reporter.inside(header.name, header.name_span):
         try:
             _check_rigid(body, file, decl)

@@ -62,6 +62,7 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
     if path in body.builder.params:
         raise mistake("E0333", f"`{path}` already names a parameter here", statement.name_span)
     body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span))
+    body.declared[value] = statement.type
     body.builder.used_names[(body.path, statement.name)] = 1
     body.scope.bind(statement.name, TensorValue(value, declared), statement.kind, statement.name_span)
 
@@ -84,8 +85,9 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
                     others.append((e.span, f"`{free}` is left free here"))
     return mistake(
         "E0212",
-        f"the free dimension {free} sizes the parameter `{path}`: {size} is known only at run time",
+        f"the free dimension `{free}` sizes the parameter `{path}`: {size} is known only at run time",
         statement.type.span,
+        f"the shape of `{statement.name}`",
         others=tuple(others[:1]),
         help=f"make it static: `network {name}[{free}: int]`",
     )

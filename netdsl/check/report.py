@@ -1,6 +1,6 @@
 """How the checker speaks: one exception for "this statement is wrong", and the collector of diagnostics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,11 @@ class Mistake(Exception):
 
     def __post_init__(self) -> None:
         super().__init__(self.diagnostic.title)
+
+    def with_places(self, places: Sequence[tuple[Span, str]]) -> "Mistake":
+        """The same mistake with further places."""
+        others = (*self.diagnostic.others, *(Label(where, text) for where, text in places))
+        return Mistake(replace(self.diagnostic, others=others))
 
 
 class Silent(Exception):
@@ -122,7 +127,7 @@ class Reporter:
         mine = [call for call in calls if id(call.source) not in self.shipped]
         if not mine:
             return diagnostic
-        place = Label(primary.span, primary.text or "found here")
+        place = Label(primary.span, primary.text or "found here, in the library")
         return replace(diagnostic, primary=Label(mine[-1], "in this call"), others=(place, *diagnostic.others))
 
     def _chain(self) -> Iterator[str]:

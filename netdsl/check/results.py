@@ -36,20 +36,18 @@ def body_result(body: Body, ref: BlockRef) -> CheckValue:
     if value is None and place is None:
         missing = [n for n in named if not _assigned(body, n)]
         if not named or missing:
-            what = f"assign `{missing[0]}`" if missing else "end with an expression"
+            why = f"`{missing[0]}` is not assigned" if missing else "its last line is no expression"
+            statements = decl.body.statements
             raise mistake(
                 "E0341",
-                f"`{header.name}` has no result: {'`' + missing[0] + '` is not assigned' if missing else 'its last line is no expression'}",
-                decl.body.span,
+                f"`{header.name}` has no result: {why}",
+                statements[-1].span if statements else decl.body.span,
+                "the last line" if statements else "this body is empty",
                 others=((header.result.span, "declared here"),),
-                help=what,
+                help=f"assign `{missing[0]}`" if missing else "end with an expression",
             )
-        values: list[CheckValue] = []
-        for n in named:
-            binding = body.scope.find(n)
-            assert binding is not None
-            values.append(binding.value)
-        spans = [decl.body.span] * len(values)
+        bindings = [b for b in (body.scope.find(n) for n in named) if b is not None]
+        values, spans = [b.value for b in bindings], [b.span for b in bindings]
     else:
         assert place is not None
         if len(fields) == 1:

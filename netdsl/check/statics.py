@@ -80,6 +80,11 @@ def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) ->
             and (isinstance(left, DimValue) or isinstance(right, DimValue))
         ):
             return _dims(body, expr, left, right)
+        if op in ARITHMETIC and (
+            (isinstance(left, DimValue) and isinstance(right, float))
+            or (isinstance(left, float) and isinstance(right, DimValue))
+        ):
+            return _scalars(body, expr, left, right)
         if isinstance(left, (int, float)) and isinstance(right, (int, float)):
             if op in ("&", "|") and isinstance(left, bool) and isinstance(right, bool):
                 return (left and right) if op == "&" else (left or right)
@@ -129,7 +134,7 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
             )
         return answer
     if op == "/":
-        return _quotient(body, expr, left, right)
+        return _scalars(body, expr, left, right)
     if op == "**":
         if not b.is_const:
             raise mistake("E0320", "a size can be raised to a constant power only", expr.span)
@@ -146,15 +151,17 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
     return _dim_result(facts.simplify(operation(a, b)))
 
 
-def _quotient(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue | int") -> CheckValue:
-    """A true quotient of sizes is a scalar of the header's float type."""
+def _scalars(
+    body: "Body", expr: s.Binary, left: "DimValue | int | float", right: "DimValue | int | float"
+) -> CheckValue:
+    """Arithmetic in which a free size is a scalar of the float type in use (rule R1)."""
     from netdsl.check.literals import scalar
-    from netdsl.ops.elementwise import Div
+    from netdsl.check.operators import BINARY
+    from netdsl.ops import OPS
 
-    dtype = body.dtypes.get("float", body.checker.default_float)
-    return body.apply1(
-        Div(), (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span)), expr.span
-    )
+    dtype = body.float_type
+    operands = (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span))
+    return body.apply1(OPS[BINARY[expr.op]](), operands, expr.span)
 
 
 def _dim_result(dim: Dim) -> CheckValue:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.body import Body, DimOrigin
-from netdsl.check.report import Silent, mistake
+from netdsl.check.origins import element_label, places, rank_label, size_label
+from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.values import POISON, DimValue, TensorValue, describe
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
@@ -117,7 +118,7 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
             f"`{param.name}` needs {wanted} {'axis' if fixed == 1 else 'axes'}, found {found.rank}: {found}",
             place,
             f"this is {found}",
-            others=((written.span, "declared here"),),
+            others=((written.span, "declared here"), *places(body.caller, place, rank_label, argument)),
         )
     axes = list(found.axes)
     if dots:
@@ -128,7 +129,7 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
         exprs = exprs[:at] + exprs[at + 1 :]
     bound: list[Axis] = []
     for expr, axis in zip(exprs, axes, strict=True):
-        bound.append(_bind_axis(body, param, expr, axis, found, place))
+        bound.append(_bind_axis(body, param, expr, axis, found, place, argument))
     if dots:
         inside = tuple(Axis(None if a.name is None else f"..{i}", a.size, a.structure) for i, a in enumerate(leading))
         if body.leading is None:
@@ -137,7 +138,10 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
         else:
             body.leading = _same_leading(body, param, body.leading, inside, place, found)
         bound[dots[0] : dots[0]] = body.leading
-    dtype = _bind_dtype(body, written, found.dtype, param, place)
+    try:
+        dtype = _bind_dtype(body, written, found.dtype, param, place)
+    except Mistake as error:
+        raise error.with_places(places(body.caller, place, element_label, argument)) from None
     return TensorType(dtype, tuple(bound))
 
 
@@ -169,7 +173,15 @@ def _same_leading(
         raise mistake(error.code, error.title, place, f"this is {found}", help=error.help) from None
 
 
-def _bind_axis(body: Body, param: s.TensorParam, expr: s.Expr, axis: Axis, found: TensorType, place: Span) -> Axis:
+def _bind_axis(
+    body: Body,
+    param: s.TensorParam,
+    expr: s.Expr,
+    axis: Axis,
+    found: TensorType,
+    place: Span,
+    argument: TensorValue | None = None,
+) -> Axis:
     if isinstance(expr, s.Name) and expr.id == "_":
         return Axis(None, axis.size, axis.structure)
     if isinstance(expr, s.Name) and expr.id not in body.dims and body.scope.find(expr.id) is None:
@@ -211,6 +223,7 @@ def _bind_axis(body: Body, param: s.TensorParam, expr: s.Expr, axis: Axis, found
         title = f"{label} needs {wanted.size} at axis {position}, found {axis.size}"
         if error.code == "E0208":
             title = f"{label} needs {wanted.size} at axis {position}, and nothing says that {axis.size} equals it"
+        others += places(body.caller, place, size_label, argument, position)
         raise mistake(error.code, title, place, f"this is {found}", others=tuple(others), help=error.help) from None
     return merged
 
@@ -286,14 +299,14 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
             f"{what} is declared with {wanted_rank} axes, found {found.rank}: {found}",
             place,
             f"this is {found}",
-            others=((written.span, "declared here"),),
+            others=((written.span, "declared here"), *places(body, place, rank_label, value)),
         )
     axes: list[Axis] = []
     position = 0
     for expr in exprs:
         if isinstance(expr, s.Dots):
             for axis in leading:
-                axes.append(_result_axis(body, axis, found, position, expr, place, what))
+                axes.append(_result_axis(body, axis, value, position, expr, place, what))
                 position += 1
             continue
         if isinstance(expr, s.Name) and body.scope.find(expr.id) is None and body.checker.is_capital(expr.id):
@@ -302,7 +315,7 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
             body.scope.bind(expr.id, DimValue(size, expr.id), "dim", expr.span)
             axes.append(Axis(expr.id, size))
         else:
-            axes.append(_result_axis(body, axis_of(body, expr), found, position, expr, place, what))
+            axes.append(_result_axis(body, axis_of(body, expr), value, position, expr, place, what))
         position += 1
     if written.name in DTYPE_VARIABLES:
         dtype = body.dtypes.setdefault(written.name, found.dtype.storage)
@@ -316,35 +329,31 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
             f"{what} is declared as {dtype}, found {found.dtype}",
             place,
             f"this is {found}",
-            others=((written.span, "declared here"),),
+            others=((written.span, "declared here"), *places(body, place, element_label, value)),
             help=None if dtype.table is not None else f"convert it: `cast[{dtype}](..)`",
         )
     return TensorValue(value.value, TensorType(dtype, tuple(axes)))
 
 
 def _result_axis(
-    body: Body, wanted: Axis, found: TensorType, position: int, expr: s.Expr, place: Span, what: str
+    body: Body, wanted: Axis, value: TensorValue, position: int, expr: s.Expr, place: Span, what: str
 ) -> Axis:
+    found = value.type
     axis = found.axes[position]
     try:
         merged = unify_axis(wanted, axis, body.builder.facts, what=what)
     except ShapeError as error:
-        if error.code == "E0208":
-            if body.generic:
-                return wanted
-            raise mistake(
-                "E0208",
-                f"{what} is declared with {wanted.size} at axis {position}, "
-                f"and nothing says that {axis.size} equals it",
-                place,
-                f"this is {found}",
-                others=((expr.span, "declared here"),),
-                help=error.help,
-            ) from None
+        if error.code == "E0208" and body.generic:
+            return wanted
+        others = ((expr.span, "declared here"), *places(body, place, size_label, value, position))
+        code = "E0214"
         title = f"{what} is declared with {_axis_text(wanted)} at axis {position}, found {_axis_text(axis)}"
-        raise mistake(
-            "E0214", title, place, f"this is {found}", others=((expr.span, "declared here"),), help=error.help
-        ) from None
+        if error.code == "E0208":
+            code = error.code
+            title = (
+                f"{what} is declared with {wanted.size} at axis {position}, and nothing says that {axis.size} equals it"
+            )
+        raise mistake(code, title, place, f"this is {found}", others=others, help=error.help) from None
     return Axis(wanted.name, merged.size, merged.structure)
 
 
