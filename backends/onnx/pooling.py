@@ -1,11 +1,11 @@
 """Pooling: what a window holds becomes its maximum or its mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
 
-from netdsl.backends.onnx.context import Emitter, Lower
+from netdsl.backends.onnx.context import Attribute, Emitter, Lower
 from netdsl.backends.onnx.windows import arange, onnx_pads, padded, windows
 from netdsl.dims import Dim, dmax
 from netdsl.ir import Node
@@ -21,14 +21,15 @@ def _max_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     op = op.normalised(node.operand_types)
     (x,) = operands
     padding, over = op.padding, _overhang(node, op, op.dilation)
+    done: Sequence[Dim | int] = ()
     if all(size.is_const for size in over):
         padding = _with_ends(padding, [size.value for size in over])
     else:
-        x = padded(e, x, _with_dim_ends(padding, over), node.result.type.dtype, value=-np.inf)
+        done = _with_dim_ends(padding, over)
+        x = padded(e, x, done, node.result.type.dtype, value=-np.inf)
         padding = (0,) * len(padding)
-    return e.node(
-        "MaxPool", x, kernel_shape=op.kernel, strides=op.stride, pads=onnx_pads(padding), dilations=op.dilation
-    )
+    attributes = {"kernel_shape": op.kernel, "strides": op.stride, "pads": onnx_pads(padding), "dilations": op.dilation}
+    return (_pool(e, node, "MaxPool", x, done, attributes),)
 
 
 def _avg_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,20 +44,15 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     is_exact = all(size == 0 for size in over)
     if dtype != F64 and all(size.is_const for size in over):
         ends = _with_ends((0,) * len(op.padding), [size.value for size in over])
-        if not is_exact and op.count_include_pad:
-            x = padded(e, x, op.padding, dtype)
+        done = op.padding if not is_exact and op.count_include_pad else ()
+        x = padded(e, x, done, dtype) if done else x
         padding = ends if op.count_include_pad and not is_exact else _with_ends(op.padding, ends[1::2])
         counts = op.count_include_pad and is_exact and any(padding)
-        return e.node(
-            "AveragePool",
-            x,
-            kernel_shape=op.kernel,
-            strides=op.stride,
-            pads=onnx_pads(padding),
-            count_include_pad=int(counts),
-        )
-    x = padded(e, x, _with_dim_ends(op.padding, over), dtype)
-    y = _whole_means(e, node, x, op)
+        attributes = {"kernel_shape": op.kernel, "strides": op.stride, "pads": onnx_pads(padding)}
+        return (_pool(e, node, "AveragePool", x, done, attributes | {"count_include_pad": int(counts)}),)
+    ends_of_dims = _with_dim_ends(op.padding, over)
+    x = padded(e, x, ends_of_dims, dtype)
+    y = _whole_means(e, node, x, op, ends_of_dims)
     if is_exact and (op.count_include_pad or not any(op.padding)):
         return (y,)
     return (_weighted(e, node, y, op),)
@@ -111,9 +107,26 @@ def _even_means(e: Emitter, size: Dim, output: int, dtype: DType) -> str:
     return e.node("Div", weights, counts)[0]
 
 
-def _whole_means(e: Emitter, node: Node, x: str, op: AvgPool) -> str:
+def _pool(
+    e: Emitter, node: Node, op_type: str, x: str, padding: Sequence[Dim | int], attributes: Mapping[str, Attribute]
+) -> str:
+    """ONNX Runtime's pool, which refuses to have no channels: where that may be, they are part of the batch.
+
+    Args:   padding: (before, after) of each axis, as `x` was padded already.
+    """
+    batch, channels, *sizes = node.operand_types[0].sizes
+    if channels.is_const and channels.value > 0:
+        return e.node(op_type, x, **attributes)[0]
+    if padding:
+        sizes = [n + before + after for n, before, after in zip(sizes, padding[::2], padding[1::2], strict=True)]
+    (x,) = e.node("Reshape", x, e.shape([batch * channels, Dim.of(1), *sizes]), allowzero=1)
+    (y,) = e.node(op_type, x, **attributes)
+    return e.node("Reshape", y, e.shape(node.result.type.sizes), allowzero=1)[0]
+
+
+def _whole_means(e: Emitter, node: Node, x: str, op: AvgPool, padding: Sequence[Dim | int]) -> str:
     if node.result.type.dtype != F64:
-        return e.node("AveragePool", x, kernel_shape=op.kernel, strides=op.stride)[0]
+        return _pool(e, node, "AveragePool", x, padding, {"kernel_shape": op.kernel, "strides": op.stride})
     count = len(op.kernel)
     kernel = [Dim.of(size) for size in op.kernel]
     view = windows(e, x, node.result.type.sizes[2:], op.stride, kernel, (1,) * count)
