@@ -157,11 +157,10 @@ def _scalars(
     """Arithmetic in which a free size is a scalar of the float type in use (rule R1)."""
     from netdsl.check.literals import scalar
     from netdsl.check.operators import BINARY
-    from netdsl.ops import OPS
 
     dtype = body.float_type
     operands = (scalar(body, left, dtype, expr.left.span), scalar(body, right, dtype, expr.right.span))
-    return body.apply1(OPS[BINARY[expr.op]](), operands, expr.span)
+    return body.apply1(BINARY[expr.op](), operands, expr.span)
 
 
 def _dim_result(dim: Dim) -> CheckValue:

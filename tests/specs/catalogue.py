@@ -1,0 +1,57 @@
+"""The networks of `specs/`: their files, their published counts of parameters, and small statics of the same shape."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netdsl
+from netdsl.api import Network
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One network of a file; `reduced` statics keep its structure and make it small."""
+
+    file: str
+    param_count: int
+    reduced: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return SPECS / self.file
+
+
+CATALOGUE = {
+    "NeuralField": Spec("fields/neural_field.net", 218_883, {"frequencies": 3, "width": 8}),
+    "Classifier": Spec("tabular/mlp.net", 235_146, {"hidden": [16, 8]}),
+    "Bert": Spec(
+        "text/bert.net",
+        109_482_240,
+        {"vocab": 23, "D": 16, "layers": 2, "heads": 4, "ffn": 24, "positions": 40},
+    ),
+    "Gpt2": Spec("text/gpt2.net", 124_439_808, {"vocab": 23, "D": 16, "layers": 2, "heads": 4, "positions": 40}),
+    "Tagger": Spec("text/tagger.net", 1_635_153, {"vocab": 23, "D": 6, "hidden": 5, "tags": 4}),
+    "DigitsCnn": Spec("vision/digits_cnn.net", 58_634, {}),
+    "Digits": Spec("vision/digits_small.net", 7_402, {}),
+    "LeNet5": Spec("vision/lenet5.net", 61_706, {}),
+    "MobileNetV2": Spec(
+        "vision/mobilenet_v2.net",
+        3_504_872,
+        {"blocks": [(6, 16, 2), (6, 16, 1), (4, 24, 2)], "width": 0.5, "last": 32, "classes": 5},
+    ),
+    "ResNet18": Spec("vision/resnet18.net", 11_689_512, {"stages": [(4, 1), (6, 2), (8, 2), (8, 2)], "classes": 5}),
+    "UNet": Spec("vision/unet.net", 31_037_698, {"width": 3}),
+    "ViTTiny": Spec("vision/vit_tiny.net", 5_717_416, {"depth": 2, "D": 12, "classes": 7}),
+}
+
+
+def published(name: str) -> Network:
+    """The network with its own statics."""
+    return netdsl.load(CATALOGUE[name].path)[name]
+
+
+def reduced(name: str) -> Network:
+    """The network with small statics."""
+    return netdsl.load(CATALOGUE[name].path, **CATALOGUE[name].reduced)[name]
