@@ -100,7 +100,7 @@ class Network:
         """The same network with labelled values as further outputs, named by their paths.
 
         Args:   patterns: paths such as `blocks.3.encoder.attention`; `*` stands for any text.
-        Raises: NetError: E0371: a pattern matches no label.
+        Raises: NetError: E0380: a pattern matches no label.
         """
         tapped = Network(self.session, self.name, self.statics)
         tapped.checked = replace(
@@ -177,7 +177,7 @@ class Network:
 def with_taps(graph: Graph, patterns: Sequence[str]) -> Graph:
     """The graph with every tap that a pattern matches as an output of its own.
 
-    Raises: NetError: E0371.
+    Raises: NetError: E0380.
     """
     outputs = dict(graph.outputs)
     for pattern in patterns:
@@ -185,7 +185,7 @@ def with_taps(graph: Graph, patterns: Sequence[str]) -> Graph:
         if not found:
             near = suggest(pattern, [t.path for t in graph.taps])
             help = f"did you mean `{near}`?" if near else f"labels are {', '.join(t.path for t in graph.taps[:12]) or 'none'}"
-            raise NetError(Diagnostic("E0371", f"no label of `{graph.name}` matches `{pattern}`", help=help))
+            raise NetError(Diagnostic("E0380", f"no label of `{graph.name}` matches `{pattern}`", help=help))
         outputs |= found
     return replace(graph, outputs=tuple(outputs.items()))
 

@@ -20,7 +20,8 @@ CODES: dict[str, Code] = {
         "a tensor too large to make",
         "A tensor of constant shape has at most 2^40 elements and any tensor at most 64 axes. All parameters of a "
         "network together have at most 2^31 elements, which `--max-params` raises.",
-        "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[100_000, 100_000, 100_000] ~ zeros\n    x + w[0, 0, : 4]\n}\n",
+        "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[100_000, 100_000, 100_000] ~ zeros\n"
+        "    x + w[0, 0, : 4]\n}\n",
         "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[1, 1, 10] ~ zeros\n    x + w[0, 0, : 4]\n}\n",
     ),
     "E0524": Code("too many imported files", "At most 1,000 files, 32 deep.", "", ""),
@@ -45,7 +46,8 @@ CODES: dict[str, Code] = {
     ),
     "E0528": Code(
         "a file that takes too long to check",
-        "Expressions that are evaluated, turns of loops and calls of constant functions are counted, and a file may take "
+        "Expressions that are evaluated, turns of loops and calls of constant functions are counted, and a "
+        "file may take "
         "1,000,000 such steps. Constant functions that call themselves twice are soon there.",
         "const f(n: int): int = if n == 0 { 1 } else { f(n - 1) + f(n - 1) }\nconst A = f(40)\n",
         "const f(n: int): int = if n == 0 { 1 } else { 2 * f(n - 1) }\nconst A = f(40)\n",

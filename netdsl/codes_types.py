@@ -13,7 +13,8 @@ _TWO = "(x: f32[B, 4], y: f32[B, 4]) -> f32[B, 4]"
 CODES: dict[str, Code] = {
     "E0201": Code(
         "two element types meet",
-        "Two tensors never change their element type on their own: convert one with `cast[..]`. A number takes the type "
+        "Two tensors never change their element type on their own: convert one with `cast[..]`. A number "
+        "takes the type "
         "of the tensor beside it, so a fraction does not fit among integers.",
         _net("(x: f32[4], n: i64[4]) -> f32[4]", "x + n"),
         _net("(x: f32[4], n: i64[4]) -> f32[4]", "x + cast[f32](n)"),
@@ -85,7 +86,8 @@ CODES: dict[str, Code] = {
     ),
     "E0212": Code(
         "a free dimension sizes a parameter",
-        "A parameter is made when building, so its shape must be known then. A dimension that the header leaves free is "
+        "A parameter is made when building, so its shape must be known then. A dimension that the header "
+        "leaves free is "
         "known only at run time.",
         _net("(x: f32[B, F]) -> f32[B, 7]", "x |> Linear[7]"),
         _net("[F: int = 16](x: f32[B, F]) -> f32[B, 7]", "x |> Linear[7]"),
@@ -110,7 +112,8 @@ CODES: dict[str, Code] = {
     ),
     "E0216": Code(
         "a pattern that does not fit",
-        "A pattern of `rearrange` or `einsum` names every axis of its operand; names in parentheses share one axis, and "
+        "A pattern of `rearrange` or `einsum` names every axis of its operand; names in parentheses share "
+        "one axis, and "
         "all but one of their sizes must be known.",
         _net("(x: f32[B, 4]) -> f32[4, B]", 'rearrange["b c d -> c b d"](x)'),
         _net("(x: f32[B, 4]) -> f32[4, B]", 'rearrange["b c -> c b"](x)'),

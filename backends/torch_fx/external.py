@@ -1,5 +1,6 @@
 """Calls of plug-ins in torch."""
 
+import operator
 from typing import Any
 
 from torch.fx import Proxy
@@ -20,7 +21,7 @@ def _call(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, .
         return function(statics, *tensors)
 
     results = e.call(call_plugin, *operands)
-    return tuple(results[i] for i in range(len(op.results)))
+    return tuple(e.call(operator.getitem, results, i) for i in range(len(op.results)))
 
 
 TABLE: dict[type[Op], Lower] = {ExternCall: _call}

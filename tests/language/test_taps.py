@@ -39,4 +39,4 @@ def test_taps_are_outputs_in_every_backend(tmp_path: Path) -> None:
 def test_a_tap_that_matches_nothing_is_an_error() -> None:
     with pytest.raises(NetError) as error:
         netdsl.load(TEXT)["Net"].tap("steps.*.step.activ")
-    assert "E0371" == error.value.diagnostics[0].code
+    assert "E0380" == error.value.diagnostics[0].code

@@ -49,7 +49,7 @@ PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find 
 
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
-    "source": ({"netdsl.source", "netdsl.collector", "netdsl.did_you_mean", "netdsl.layout"}, set()),
+    "source": ({"netdsl.source", "netdsl.collector", "netdsl.did_you_mean", "netdsl.layout", "netdsl.record"}, set()),
     "diagnostics": ({"netdsl.diagnostics", "netdsl.codes", "netdsl.render", "netdsl.publish"}, {"source"}),
     "syntax": ({"netdsl.syntax"}, {"diagnostics"}),
     "parser": (PARSER, {"syntax"}),
