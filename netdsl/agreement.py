@@ -147,7 +147,7 @@ def findings(session: Session, verification: Verification) -> Iterator[Diagnosti
     for result in verification.claims:
         if not result.holds:
             yield Diagnostic(
-                "E0371",
+                "E0401",
                 f"the claim `{result.text}` does not hold: {result.measured}",
                 Label(result.claim.value.span, f"false on the {result.backend} backend"),
                 (Label(header, "the network that it is about"),),
@@ -156,7 +156,7 @@ def findings(session: Session, verification: Verification) -> Iterator[Diagnosti
         if not row.holds:
             at = ", ".join(f"{k} = {v}" for k, v in row.sizes.items()) or "its only sizes"
             yield Diagnostic(
-                "E0372",
+                "E0402",
                 f"`{row.output}` differs by {row.difference:.3g} between {row.backend} and the reference, "
                 f"and {row.allowed:.3g} is allowed",
                 Label(header),
@@ -241,12 +241,12 @@ class _Subject:
 def chosen_sizes(graph: Graph, seed: int) -> list[dict[str, int]]:
     """The smallest sizes, 3 of everything, and the largest within the budget, of all dimensions or all but the first.
 
-    Raises: NetError: E0373: no sizes satisfy the facts.
+    Raises: NetError: E0403: no sizes satisfy the facts.
     """
     try:
         chosen = [smallest_sizes(graph)]
     except ValueError as error:
-        raise NetError(Diagnostic("E0373", str(error))) from None
+        raise NetError(Diagnostic("E0403", str(error))) from None
     flops = graph_flops(graph)
     dims = graph.free_dims
     three = _sizes_near(graph, chosen[0], 3, dims, seed)

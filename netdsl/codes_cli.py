@@ -3,14 +3,14 @@
 from netdsl.codes import Code
 
 CODES: dict[str, Code] = {
-    "E0371": Code(
+    "E0401": Code(
         "a claim that does not hold",
         "`netdsl verify` measured what the claim speaks of, on a backend, and found it false. The message shows the "
         "measured figure. Either the network is not what it was meant to be, or the claim is out of date.",
         "",
         "",
     ),
-    "E0372": Code(
+    "E0402": Code(
         "a backend that differs from the reference",
         "PyTorch or ONNX Runtime gave another result than the float64 reference, for the same weights and inputs, by "
         "more than the element type allows. This is a fault of the backend or of its lowering, not of the network: "
@@ -18,7 +18,7 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
-    "E0373": Code(
+    "E0403": Code(
         "sizes that no call could have",
         "The sizes asked for break a fact that the network states with `where`, or no sizes were found that satisfy "
         "all of them. Choose other sizes with `--size NAME=SIZE`.",

@@ -25,7 +25,7 @@ def random_inputs(
     """Inputs of a model: floats from N(0, 1), indices within their tables, other integers 0 or 1, fair bools.
 
     Args:   sizes: of free dimensions; those that are not given are as small as the model allows, at least 1.
-    Raises: NetError: E0373: no such sizes, or an input that would be too large.
+    Raises: NetError: E0403: no such sizes, or an input that would be too large.
     """
     ports = {port.name: port for port in session.inputs}
     tables = json.loads(session.metadata.get("netdsl.indices", "{}"))
@@ -42,7 +42,7 @@ def random_inputs(
         for size in shape:
             elements *= size
         if elements * max(8, dtype.itemsize) > _LARGEST_BYTES:
-            raise NetError(Diagnostic("E0373", f"`{name}` would have {elements:,} elements, which is too many"))
+            raise NetError(Diagnostic("E0403", f"`{name}` would have {elements:,} elements, which is too many"))
         if dtype.kind == "f":
             found[name] = rng.standard_normal(shape).astype(dtype)
         elif dtype.kind == "b":
@@ -63,7 +63,7 @@ def _sizes(session: Session, given: dict[str, int]) -> dict[str, int]:
     if unknown:
         there = ", ".join(symbols) or "none"
         raise NetError(
-            Diagnostic("E0373", f"the model has no free dimension `{unknown[0]}`; free dimensions are {there}")
+            Diagnostic("E0403", f"the model has no free dimension `{unknown[0]}`; free dimensions are {there}")
         )
     facts = _facts(session)
     sizes = {name: given.get(name, max(1, facts.bounds(Dim.of(name))[0] or 0)) for name in symbols}
@@ -73,7 +73,7 @@ def _sizes(session: Session, given: dict[str, int]) -> dict[str, int]:
         shown = ", ".join(f"{name} = {size}" for name, size in sizes.items())
         raise NetError(
             Diagnostic(
-                "E0373", f"the model needs {needs}, found {shown}", help="give other sizes with `--size NAME=SIZE`"
+                "E0403", f"the model needs {needs}, found {shown}", help="give other sizes with `--size NAME=SIZE`"
             )
         )
     return everything

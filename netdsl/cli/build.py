@@ -89,12 +89,15 @@ def _weights(network: "Network", weights: str | None, rename: str | None, seed: 
 
     if weights is None:
         return network.weights(seed=seed)
+    from netdsl.cli.paths import require_file
     from netdsl.weights import read_safetensors
 
+    require_file(weights)
     tensors = read_safetensors(Path(weights))
     if rename is not None:
         from netdsl.rename import read_map
 
+        require_file(rename)
         tensors = read_map(Path(rename)).load(tensors)
     return network.weights(tensors, seed=seed)
 

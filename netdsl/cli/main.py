@@ -4,12 +4,11 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from netdsl.cli.terminal import BUDGET, ENVIRONMENT, INTERNAL, INTERRUPTED, PIPE_CLOSED, TERMINATED, silence_stdout
+from netdsl.cli.terminal import BUDGET, ENVIRONMENT, INTERNAL, INTERRUPTED, PIPE_CLOSED, silence_stdout
 
 #: Every command and the module that holds it, as `command`.
 COMMANDS = {
@@ -25,7 +24,7 @@ Exit codes:
   3    something is missing here: a package, a provider
   4    a limit was reached
   70   an internal error; its report is in the file that the message names
-  130  interrupted; 141 the reader of the output went away; 143 terminated
+  130  interrupted; 141 the reader of the output went away
 """
 
 
@@ -99,17 +98,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """The entry point of the process."""
-    import signal
-
-    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     cli.main()
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(TERMINATED)
 
 
 def _print_version(ctx: click.Context, option: click.Parameter, is_given: bool) -> None:

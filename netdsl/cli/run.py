@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,11 +46,14 @@ def command(
     """
     given = _read_inputs(inputs)
     wanted = read_sizes(sizes)
-    _check_model(model)
+    if model.endswith(".net"):
+        raise failed(f"`{model}` is no ONNX model: build it first with `netdsl build {model} -o model.onnx`")
 
     from netdsl.cli.arrays import read_npy
+    from netdsl.cli.paths import require_file
     from netdsl.runtime import Session, random_inputs
 
+    require_file(model)
     session = Session.load(model, provider)
     arrays = {name: read_npy(path) for name, path in given.items() if path != "random"}
     ports = {port.name for port in session.inputs}
@@ -89,21 +91,6 @@ def _read_inputs(texts: tuple[str, ...]) -> dict[str, str]:
             raise failed(f"`--input {name}` is given twice")
         given[name] = path
     return given
-
-
-def _check_model(model: str) -> None:
-    """Raises: UsageError: a `.net` file. NetError: E0701: no regular file (a pipe would be waited for)."""
-    from netdsl.diagnostics import Diagnostic, NetError
-
-    if model.endswith(".net"):
-        raise failed(f"`{model}` is no ONNX model: build it first with `netdsl build {model} -o model.onnx`")
-    try:
-        mode = os.stat(model).st_mode
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise NetError(Diagnostic("E0701", f"`{model}` cannot be read: {reason}")) from None
-    if not stat.S_ISREG(mode):
-        raise NetError(Diagnostic("E0701", f"`{model}` cannot be read: it is not a regular file"))
 
 
 def _nothing() -> "NDArray[np.generic]":

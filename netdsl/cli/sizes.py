@@ -35,7 +35,7 @@ def read_sizes(texts: Iterable[str]) -> dict[str, int]:
 def complete_sizes(graph: "Graph", given: Mapping[str, int]) -> dict[str, int]:
     """A size for every free dimension: the given one, else the smallest.
 
-    Raises: UsageError: a name that is no free dimension. NetError: E0373: no such sizes.
+    Raises: UsageError: a name that is no free dimension. NetError: E0403: no such sizes.
     """
     from netdsl.diagnostics import Diagnostic, NetError
     from netdsl.sampling import smallest_sizes
@@ -47,9 +47,9 @@ def complete_sizes(graph: "Graph", given: Mapping[str, int]) -> dict[str, int]:
     try:
         sizes = smallest_sizes(graph) | dict(given)
     except ValueError as error:
-        raise NetError(Diagnostic("E0373", str(error))) from None
+        raise NetError(Diagnostic("E0403", str(error))) from None
     if not graph.facts.satisfies(sizes):
         facts = "; ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
         shown = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-        raise NetError(Diagnostic("E0373", f"`{graph.name}` has no call with {shown}: it needs {facts}"))
+        raise NetError(Diagnostic("E0403", f"`{graph.name}` has no call with {shown}: it needs {facts}"))
     return sizes

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 OK, FINDINGS, USAGE, ENVIRONMENT, BUDGET, INTERNAL = 0, 1, 2, 3, 4, 70
-INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
+INTERRUPTED, PIPE_CLOSED = 130, 141
 
 #: Codes about paths named on the command line: a wrong call, not a wrong network.
 _PATHS = {"E0701", "E0702", "E0703", "E0704", "E0706", "E0707"}

@@ -1,6 +1,7 @@
 """`netdsl build`: the files it writes, and those it refuses to write."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,8 +112,11 @@ def test_wrong_inputs_write_nothing(run: Run, net: Net) -> None:
     Path("w.pt").write_bytes(b"\x80\x04.")
     Path("w.safetensors").write_bytes(b"\xff" * 100)
     Path("bad.toml").write_text("[[rule")
+    os.mkfifo("pipe.safetensors")
     path = net(GOOD)
     for call, code, message in (
+        (("--weights", "pipe.safetensors"), 2, "not a regular file"),
+        (("--weights", "net.net", "--rename", "pipe.safetensors"), 1, "E0722"),
         (("--weights", "missing.safetensors"), 2, "E0701"),
         (("--weights", "w.pt"), 1, "E0721"),
         (("--weights", "w.safetensors"), 1, "E0722"),

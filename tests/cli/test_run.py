@@ -61,7 +61,7 @@ def test_random_inputs_obey_sizes_facts_and_tables(run: Run, model: str) -> None
     assert again["outputs"] == document["outputs"]
     other = run(*call, "--size", "B=50", "--size", "T=9", "--seed", 1, "--json", code=0).document
     assert other["outputs"] != document["outputs"]
-    assert "E0373" in run(*call, "--size", "T=10", code=1).err
+    assert "E0403" in run(*call, "--size", "T=10", code=1).err
     assert "no free dimension `N`" in run(*call, "--size", "N=1", code=1).err
     assert "too many" in run(*call, "--size", "B=1000000000000", code=1).err
 

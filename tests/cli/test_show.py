@@ -43,7 +43,7 @@ def test_sizes_set_where_flops_are_counted(run: Run, net: Net) -> None:
     path = net(REPEATED)
     assert "at B = 1, T = 2;" in run("show", path, code=0).out
     assert "at B = 4, T = 9;" in run("show", path, "--size", "B=4", "--size", "T=9", code=0).out
-    assert "E0373" in run("show", path, "--size", "T=10", code=1).err
+    assert "E0403" in run("show", path, "--size", "T=10", code=1).err
     assert "no free dimension `X`" in run("show", path, "--size", "X=1", code=2).err
     assert "not NAME=SIZE" in run("show", path, "--size", "T=-1", code=2).err
 

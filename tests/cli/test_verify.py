@@ -36,10 +36,10 @@ def test_json_holds_what_was_measured(run: Run, net: Net) -> None:
 def test_a_false_claim_is_shown_with_both_places(run: Run, net: Net) -> None:
     ran = run("verify", net(FALSE_CLAIM), code=1)
     assert "FAIL  claim param_count == 9" in ran.out
-    assert "error[E0371]: the claim `param_count == 9` does not hold: param_count is 8" in ran.err
+    assert "error[E0401]: the claim `param_count == 9` does not hold: param_count is 8" in ran.err
     assert "net.net:6:13" in ran.err and "the network that it is about" in ran.err
     document = run("verify", net(FALSE_CLAIM), "--json", code=1).document
-    assert ["E0371"] == [d["code"] for d in document["diagnostics"]]
+    assert ["E0401"] == [d["code"] for d in document["diagnostics"]]
 
 
 def test_claims_may_set_statics(run: Run, net: Net) -> None:
@@ -86,7 +86,7 @@ def test_a_backend_that_differs_is_a_finding(run: Run, net: Net, monkeypatch: py
 
     monkeypatch.setattr(agreement, "torch_runner", faulty)
     ran = run("verify", net(GOOD), code=1)
-    assert "error[E0372]" in ran.err and "between torch and the reference" in ran.err
+    assert "error[E0402]" in ran.err and "between torch and the reference" in ran.err
     assert 3 == ran.out.count("FAIL")
 
 
