@@ -1,5 +1,6 @@
 """The session of one check: files, memoised bodies, mode, and name look-up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl import syntax as s
 from netdsl.check.builder import Template
 from netdsl.check.limits import Limits, Work
-from netdsl.check.modules import FileScope, Library
+from netdsl.check.modules import PRELUDE, STD_MODULES, FileScope, Library
 from netdsl.check.report import Mistake, Reporter, Silent, mistake
 from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction
 from netdsl.did_you_mean import suggest
@@ -78,10 +79,10 @@ class Checker:
                     help="define it on both sides, or before the `if`",
                 )
             return found.value
-        return self.global_name(body.file, name, span)
+        return self.global_name(body.file, name, span, body.scope.visible())
 
-    def global_name(self, file: FileScope, name: str, span: Span) -> CheckValue:
-        """A name outside any body. Raises: Mistake E0300."""
+    def global_name(self, file: FileScope, name: str, span: Span, locals: Sequence[str] = ()) -> CheckValue:
+        """A name outside any body. Raises: Mistake E0300, with a suggestion out of `locals` too."""
         from netdsl.check.library import BUILTINS
         from netdsl.check.statics import constant_of
 
@@ -102,9 +103,16 @@ class Checker:
             return DTYPES[name]
         if name in file.lost:
             return POISON
-        raise self.unknown(
-            name, span, [*file.own, *file.imported, *file.modules, *self.library.prelude_names(), *BUILTINS, *DTYPES]
-        )
+        of_file = [*file.own, *file.imported, *file.modules]
+        if len(of_file) > MOST_CANDIDATES:
+            of_file = []
+        native = [*self.library.prelude_names(), *BUILTINS, *DTYPES, "training"]
+        for module in STD_MODULES:
+            if module not in PRELUDE and name in (self.library.std(module) or file).public_names():
+                raise mistake(
+                    "E0300", f"nothing is named `{name}` here", span, help=f"add `import std.{module}: {name}`"
+                )
+        raise _unknown(name, span, ([*locals], of_file, native))
 
     def unknown_name(self, body: "Body", expr: s.Name) -> Mistake:
         try:
@@ -113,15 +121,14 @@ class Checker:
             return error
         return mistake("E0303", f"`{expr.id}` is not a size", expr.span)
 
-    def unknown(self, name: str, span: Span, candidates: list[str]) -> Mistake:
-        near = suggest(name, candidates)
-        help = f"did you mean `{near}`?" if near else None
-        if near is None and name in ATTENTION_HINTS:
-            help = f"add `import {ATTENTION_HINTS[name]}: {name}`"
-        return mistake("E0300", f"nothing is named `{name}` here", span, help=help)
+
+def _unknown(name: str, span: Span, groups: Sequence[list[str]]) -> Mistake:
+    """Of names equally near, the one of the first group is meant."""
+    near = suggest(name, [candidate for group in groups for candidate in group])
+    for group in groups:
+        near = near or suggest(name, group)
+    return mistake("E0300", f"nothing is named `{name}` here", span, help=f"did you mean `{near}`?" if near else None)
 
 
-#: Public names that need an import, for the help line.
-ATTENTION_HINTS: dict[str, str] = dict.fromkeys(
-    ("SelfAttention", "CrossAttention", "MultiHeadAttention", "attend", "Rotary"), "std.attention"
-)
+#: In a file of more names than this, none of them is suggested: comparing them all takes too long.
+MOST_CANDIDATES = 2_000

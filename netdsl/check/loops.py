@@ -73,9 +73,13 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     try:
         if expr.cell is not None:
             following, yields = _run_cell(body, expr, inside, len(steps), carries)
+            places = [expr.cell.span] * len(following)
         else:
-            following, yields = _run_body(body, expr, sequences, inside, len(steps), names)
-        ends = [_carried(body, c, f, n, expr) for c, f, n in zip(carries, following, names, strict=True)]
+            following, yields, places = _run_body(body, expr, sequences, inside, len(steps), names)
+        ends = [
+            _carried(body, (c, start), (f, end), n)
+            for c, start, f, end, n in zip(carries, _starts(expr, len(carries)), following, places, names, strict=True)
+        ]
     finally:
         nodes = body.builder.regions.pop()
     region, captured, moved = isolate(nodes, own, [v.value for v in (*ends, *yields)])
@@ -233,7 +237,8 @@ def _run_body(
     inside: list[TensorValue],
     steps: int,
     names: list[str | None],
-) -> tuple[list[TensorValue], list[TensorValue]]:
+) -> tuple[list[TensorValue], list[TensorValue], list[Span]]:
+    """The carried values after a step, what the step yields, and the places of the former."""
     assert expr.body is not None
     if None in names:
         raise mistake(
@@ -255,25 +260,36 @@ def _run_body(
             if len(reporter.diagnostics) > before:
                 raise Silent
             following = []
+            places = []
             for name, old in zip(names, inside[steps:], strict=True):
                 binding = inner.names[name or ""]
                 if binding.value is POISON:
                     raise Silent
-                following.append(body.tensor(binding.value, expr.body.span, like=old.type.dtype, what=f"`{name}`"))
+                following.append(body.tensor(binding.value, binding.span, like=old.type.dtype, what=f"`{name}`"))
+                places.append(binding.span)
             yields = body.yields[-1]
     finally:
         body.yields.pop()
         body.in_unlabelled_loop = outer_loop
-    return following, yields
+    return following, yields, places
 
 
-def _carried(body: "Body", start: TensorValue, end: TensorValue, name: str | None, expr: s.Loop) -> TensorValue:
+def _starts(expr: s.Loop, count: int) -> list[Span]:
+    """The places of the initial carried values."""
+    start = expr.start.inner if isinstance(expr.start, s.Paren) else expr.start
+    items = start.items if isinstance(start, s.TupleExpr) else ()
+    return [item.span for item in items] if len(items) == count else [expr.start.span] * count
+
+
+def _carried(
+    body: "Body", before: tuple[TensorValue, Span], after: tuple[TensorValue, Span], name: str | None
+) -> TensorValue:
     """A carry keeps its exact type.
 
     Raises: Mistake E0360.
     """
+    (start, first), (end, last) = before, after
     what = f"`{name}`" if name else "a carried value"
-    span = expr.body.span if expr.body is not None else (expr.cell or expr.start).span
     same = start.type.rank == end.type.rank and start.type.dtype.storage == end.type.dtype.storage
     if same:
         for a, b in zip(start.type.axes, end.type.axes, strict=True):
@@ -283,8 +299,9 @@ def _carried(body: "Body", start: TensorValue, end: TensorValue, name: str | Non
         raise mistake(
             "E0360",
             f"{what} keeps its type through the loop: it starts as {start.type} and becomes {end.type}",
-            expr.start.span,
-            others=((span, f"{end.type} after a step"),),
+            last,
+            f"{end.type} after a step",
+            others=((first, f"{start.type} before"),),
         )
     return TensorValue(end.value, start.type)
 

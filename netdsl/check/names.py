@@ -38,15 +38,25 @@ def children(node: object) -> Iterator[object]:
 
 def check_names(body: "Body", side: s.Body) -> None:
     """Report names in an untaken branch that stand for nothing."""
-    if body.file.is_std:
-        return
-    local: set[str] = set()
+    if not body.file.is_std:
+        _check_names(body, side, set())
+
+
+def check_function(body: "Body", function: s.Const) -> None:
+    """Report names in a constant function, called or not, that stand for nothing."""
+    _check_names(body, function.value, {param.name for param in function.params or ()})
+
+
+def _check_names(body: "Body", root: object, local: set[str]) -> None:
+    called: set[int] = set()
     used: list[s.Name] = []
-    pending: list[object] = [side]
+    pending: list[object] = [root]
     while pending:
         node = pending.pop()
         if isinstance(node, s.Name):
             used.append(node)
+        elif isinstance(node, (s.Call, s.Pipe)):
+            called.add(id(_callee(node)))
         elif isinstance(node, (s.Assign, s.ParamDecl, s.Const, s.Let)):
             local.update(n for n, _ in assigned_names(node))
             if isinstance(node, s.Const):
@@ -70,5 +80,17 @@ def check_names(body: "Body", side: s.Body) -> None:
         try:
             body.checker.global_name(body.file, name.id, name.span)
         except Mistake as error:
-            if not body.checker.is_capital(name.id):
+            is_dimension = body.checker.is_capital(name.id) and id(name) not in called
+            if not is_dimension:
                 body.checker.reporter.add(error.diagnostic)
+
+
+def _callee(node: s.Call | s.Pipe) -> s.Expr:
+    """What a call calls, without its brackets."""
+    callee = node.func if isinstance(node, s.Call) else node.right
+    while isinstance(callee, (s.Index, s.Call, s.Labelled)):
+        if isinstance(callee, s.Index):
+            callee = callee.base
+        else:
+            callee = callee.func if isinstance(callee, s.Call) else callee.operand
+    return callee

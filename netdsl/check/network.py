@@ -13,6 +13,7 @@ from netdsl.check.checker import Checker
 from netdsl.check.facts import assume_where
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
+from netdsl.check.names import check_function
 from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
@@ -118,6 +119,8 @@ class Session:
                 check_generic(self.checker(training=False), self.file, decl)
             elif isinstance(decl, s.Const) and decl.params is None:
                 statics.constant_of(self.checker(training=False), self.file, decl)
+            elif isinstance(decl, s.Const):
+                check_function(statics.static_body(self.checker(training=False), self.file, {}, decl.span), decl)
         self._check_claim_names()
         return checked
 
