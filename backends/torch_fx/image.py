@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.fx import Proxy
 
+from netdsl.backends.torch_fx.channels import per_channel
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.dims import Dim
 from netdsl.ir import Node
@@ -33,7 +34,7 @@ def _resize(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy,
     sizes, counts = node.operand_types[0].sizes[2:], op.result_sizes(node.operand_types)
     (x,) = operands
     if op.mode == "nearest" and _is_doubled(op, sizes, counts):
-        return (e.call(_NEAREST[len(sizes) - 1], x, list(e.shape(counts))),)
+        return (per_channel(e, node, x, _NEAREST[len(sizes) - 1], list(e.shape(counts))),)
     if op.mode == "nearest":
         for index, (size, count) in enumerate(zip(sizes, counts, strict=True)):
             if op.scale is None:
@@ -45,7 +46,7 @@ def _resize(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy,
         return (x,)
     scales = [None] * len(sizes) if op.scale is None else [float(ratio_of(scale)) for scale in op.scale]
     function = _LINEAR[len(sizes) - 1] if op.mode == "linear" else torch.ops.aten.upsample_bicubic2d.default
-    return (e.call(function, x, list(e.shape(counts)), op.align_corners, *scales),)
+    return (per_channel(e, node, x, function, list(e.shape(counts)), op.align_corners, *scales),)
 
 
 def _grid_sample(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

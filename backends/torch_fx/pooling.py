@@ -1,12 +1,12 @@
 """Pooling: what a window holds becomes its maximum or its mean."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.fx import Proxy
 
+from netdsl.backends.torch_fx.channels import per_channel
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.backends.torch_fx.convolution import torch_pads
 from netdsl.ir import Node
@@ -47,9 +47,9 @@ def _max_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     (x,) = operands
     function = _MAX[len(op.kernel) - 1]
     if _is_native(node, op):
-        return (_pooled(e, node, x, function, op.kernel, op.stride, op.padding[::2], op.dilation, op.ceil),)
+        return (per_channel(e, node, x, function, op.kernel, op.stride, op.padding[::2], op.dilation, op.ceil),)
     x = e.call(F.pad, x, torch_pads(_whole_padding(op)), value=float("-inf"))
-    y = _pooled(e, node, x, function, op.kernel, op.stride, (0,) * len(op.kernel), op.dilation)
+    y = per_channel(e, node, x, function, op.kernel, op.stride, (0,) * len(op.kernel), op.dilation)
     return (_started_inside(e, node, y, op, op.dilation),)
 
 
@@ -60,8 +60,10 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
     (x,) = operands
     function = _AVG[len(op.kernel) - 1]
     if _is_native(node, op):
-        return (_pooled(e, node, x, function, op.kernel, op.stride, op.padding[::2], op.ceil, op.count_include_pad),)
-    y = _pooled(e, node, e.call(F.pad, x, torch_pads(_whole_padding(op))), function, op.kernel, op.stride)
+        return (
+            per_channel(e, node, x, function, op.kernel, op.stride, op.padding[::2], op.ceil, op.count_include_pad),
+        )
+    y = per_channel(e, node, e.call(F.pad, x, torch_pads(_whole_padding(op))), function, op.kernel, op.stride)
     y = _started_inside(e, node, y, op, (1,) * len(op.kernel))
     if op.count_include_pad and not op.ceil:
         return (y,)
@@ -75,17 +77,7 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Prox
 def _adaptive_avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
     op = node.op
     assert isinstance(op, AdaptiveAvgPool)
-    return (_pooled(e, node, operands[0], _ADAPTIVE[len(op.output) - 1], op.output),)
-
-
-def _pooled(e: Emitter, node: Node, x: Proxy, function: Callable[..., Any], *args: Any) -> Proxy:
-    """torch's pool, which refuses to have no channels: where that may be, they are part of the batch."""
-    batch, channels = node.operand_types[0].sizes[:2]
-    if channels.is_const and channels.value > 0:
-        return e.call(function, x, *args)
-    flat = e.call(torch.unsqueeze, e.call(torch.flatten, x, 0, 1), 1)
-    y = e.call(torch.squeeze, e.call(function, flat, *args), 1)
-    return e.call(torch.unflatten, y, 0, (e.dim(batch), e.dim(channels)))
+    return (per_channel(e, node, operands[0], _ADAPTIVE[len(op.output) - 1], op.output),)
 
 
 def _is_native(node: Node, op: MaxPool | AvgPool) -> bool:
