@@ -184,7 +184,8 @@ def with_taps(graph: Graph, patterns: Sequence[str]) -> Graph:
         found = {t.path: t.value for t in graph.taps if fnmatchcase(t.path, pattern)}
         if not found:
             near = suggest(pattern, [t.path for t in graph.taps])
-            help = f"did you mean `{near}`?" if near else f"labels are {', '.join(t.path for t in graph.taps[:12]) or 'none'}"
+            labels = ", ".join(t.path for t in graph.taps[:12]) or "none"
+            help = f"did you mean `{near}`?" if near else f"labels are {labels}"
             raise NetError(Diagnostic("E0380", f"no label of `{graph.name}` matches `{pattern}`", help=help))
         outputs |= found
     return replace(graph, outputs=tuple(outputs.items()))

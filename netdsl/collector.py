@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_collection() -> Iterator[None]:
-    """No collection of cycles inside the block: trees and graphs hold none, and scanning them grows with their square."""
+    """No collection of cycles inside the block: trees and graphs hold none, and scanning them costs their square."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

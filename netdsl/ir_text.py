@@ -53,9 +53,8 @@ class _Printer:
             body.append(f"  input {json.dumps(name)} {self.number(value)}: {print_type(value.type)}")
         for p in graph.params:
             init = f" ~ {_print_init(p.init)}" if p.init is not None else f" = {json.dumps(_listed(p.data))}"
-            body.append(
-                f"  {p.kind} {json.dumps(p.path)} {self.number(p.value)}: {print_type(p.value.type)}{init} at {self.place(p.span)}"
-            )
+            typed = f"{self.number(p.value)}: {print_type(p.value.type)}"
+            body.append(f"  {p.kind} {json.dumps(p.path)} {typed}{init} at {self.place(p.span)}")
         self.nodes(graph.nodes, "  ", body)
         for name, value in graph.outputs:
             body.append(f"  output {json.dumps(name)} {self.number(value)}")
@@ -65,7 +64,8 @@ class _Printer:
             body.append(f"  tap {json.dumps(tap.path)} {self.number(tap.value)}")
         rows = [self.row(i, row) for i, row in enumerate(graph.instances)]
         facts = "; ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
-        yield f"graph {json.dumps(graph.name)} {'training' if graph.training else 'eval'}{' where ' + facts if facts else ''} {{"
+        mode = "training" if graph.training else "eval"
+        yield f"graph {json.dumps(graph.name)} {mode}{' where ' + facts if facts else ''} {{"
         yield from self.source_lines
         yield from rows
         yield from body
@@ -75,7 +75,8 @@ class _Printer:
         inputs = ", ".join(self.number(v) for v in row.inputs)
         outputs = ", ".join(self.number(v) for v in row.outputs)
         return (
-            f"  instance {index} parent {row.parent} block {json.dumps(row.block)} statics {json.dumps(dict(row.statics))} "
+            f"  instance {index} parent {row.parent} block {json.dumps(row.block)} "
+            f"statics {json.dumps(dict(row.statics))} "
             f"path {json.dumps(row.path)} at {self.place(row.span)} inputs ({inputs}) outputs ({outputs}) "
             f"digest {json.dumps(row.digest)} {'intact' if row.intact else 'broken'}"
         )

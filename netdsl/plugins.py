@@ -1,7 +1,7 @@
-"""Functions that `extern` blocks call. A `.net` file alone never makes Python code run: the caller allows each plug-in by name.
+"""Functions that `extern` blocks call. A `.net` file alone never makes Python code run: the caller allows each plug-in.
 
-A plug-in is an installed distribution with an entry point in the group `netdsl.plugins`, whose value is a mapping from function names to
-`ExternFunction`.
+A plug-in is an installed distribution with an entry point in the group `netdsl.plugins`, whose value is a mapping from
+function names to `ExternFunction`.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ _allowed: dict[str, Mapping[str, ExternFunction] | None] = {}
 
 
 def allow(name: str, functions: Mapping[str, ExternFunction] | None = None) -> None:
-    """Let networks call the plug-in `name`; its functions are given here, or loaded from its entry point at the first call."""
+    """Let networks call the plug-in `name`; its functions are given, or come from its entry point."""
     _allowed[name] = functions
 
 
@@ -43,9 +43,8 @@ def find(plugin: str) -> ExternFunction:
     """
     name, _, function = plugin.partition(":")
     if name not in _allowed:
-        raise NetError(
-            Diagnostic("E0365", f"the plug-in `{name}` is not allowed", help=f"allow it: `netdsl.plugins.allow(\"{name}\")`")
-        )
+        allowing = f'`netdsl.plugins.allow("{name}")`'
+        raise NetError(Diagnostic("E0365", f"the plug-in `{name}` is not allowed", help=f"allow it: {allowing}"))
     functions = _allowed[name]
     if functions is None:
         from importlib.metadata import entry_points
@@ -56,5 +55,6 @@ def find(plugin: str) -> ExternFunction:
         functions = _allowed[name] = found.load()
     if function not in functions:
         known = ", ".join(sorted(functions)) or "none"
-        raise NetError(Diagnostic("E0365", f"the plug-in `{name}` has no function `{function}`", help=f"it has {known}"))
+        title = f"the plug-in `{name}` has no function `{function}`"
+        raise NetError(Diagnostic("E0365", title, help=f"it has {known}"))
     return functions[function]

@@ -1,8 +1,8 @@
 """`dataclass` for records that start-up depends on: the standard one, made four times faster.
 
-`dataclasses.dataclass(frozen=True, slots=True)` compiles six methods for each class, 0.8 ms; the front end has two hundred. Here only
-`__init__` is compiled, and the others are shared functions. A type checker sees the standard decorator, so assignments to fields are found
-there and not at run time. `fields`, `replace` and `match` work as usual.
+`dataclasses.dataclass(frozen=True, slots=True)` compiles six methods for each class, 0.8 ms; the front end has two
+hundred. Here only `__init__` is compiled, and the others are shared functions. A type checker sees the standard
+decorator, so assignments to fields are found there and not at run time. `fields`, `replace` and `match` work as usual.
 """
 
 import dataclasses

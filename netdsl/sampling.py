@@ -32,7 +32,7 @@ class Bound:
 def sample_sizes(graph: Graph, want: int, seed: int = 0) -> dict[str, int] | None:
     """Sizes of the free dimensions that satisfy the facts, each `want` where the facts allow it."""
     names = graph.free_dims
-    wanted = {name: want for name in names}
+    wanted = dict.fromkeys(names, want)
     if graph.facts.satisfies(wanted):
         return wanted
     return graph.facts.sample(names, random.Random(seed), want, want + 16) if names else {}
@@ -73,7 +73,7 @@ def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict
             inputs[name] = rng.standard_normal(shape).astype(storage_dtype(dtype.name))
         else:
             limit, is_length = 16, False
-            found = [b for b in bounds.get(value, ())]
+            found = list(bounds.get(value, ()))
             if dtype.table is not None:
                 found.append(Bound(dtype.table.size, False))
             if found:

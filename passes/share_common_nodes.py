@@ -18,8 +18,9 @@ _IMPURE = (Dropout, ExternCall)
 class ShareCommonNodes:
     """Replace a node by an earlier one with the same op, attributes and operands in the same instance.
 
-    Across instances it declines: the instance would no longer be what its block says, which fused lowerings need. Constants stay where
-    they are, and so do loops, whose bodies are searched on their own. The ONNX backend shares what is left when it writes the file.
+    Across instances it declines: the instance would no longer be what its block says, which fused lowerings need.
+    Constants stay where they are, and so do loops, whose bodies are searched on their own. The ONNX backend shares
+    what is left when it writes the file.
     """
 
     name: ClassVar[str] = "share-common-nodes"

@@ -1,6 +1,7 @@
 """From a network's declaration to its graph, in both modes; and the check of blocks that nothing calls."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,10 +109,8 @@ class Session:
             if id(decl) in self.file.damaged:
                 continue
             known = {p.name for p in decl.header.statics}
-            try:
+            with suppress(NetError):
                 checked[name] = self.network(name, {k: v for k, v in values.items() if k in known})
-            except NetError:
-                pass
         for decl in self.file.own.values():
             if id(decl) in self.file.damaged:
                 continue

@@ -202,7 +202,8 @@ def _bind_axis(
         if before is not None and axis.name is not None and before != axis.name:
             raise mistake(
                 "E0207",
-                f"{label} meets two different axes: `{wanted.name}` is already `{before}`, and here it is `{axis.name}`",
+                f"{label} meets two different axes: `{wanted.name}` is already `{before}`, "
+                f"and here it is `{axis.name}`",
                 place,
                 f"this is {found}",
                 others=((expr.span, f"`{wanted.name}` stands here"),),

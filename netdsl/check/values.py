@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.dims import Dim
@@ -135,24 +135,24 @@ class Poison:
 
 POISON = Poison()
 
-CheckValue = Union[
-    TensorValue,
-    DimValue,
-    TupleValue,
-    ListValue,
-    BlockRef,
-    OpRef,
-    MacroRef,
-    InstanceRef,
-    ConstFunction,
-    Poison,
-    DType,
-    int,
-    float,
-    bool,
-    str,
-    None,
-]
+CheckValue = (
+    TensorValue
+    | DimValue
+    | TupleValue
+    | ListValue
+    | BlockRef
+    | OpRef
+    | MacroRef
+    | InstanceRef
+    | ConstFunction
+    | Poison
+    | DType
+    | int
+    | float
+    | bool
+    | str
+    | None
+)
 
 
 def describe(value: CheckValue) -> str:

@@ -1,6 +1,5 @@
 """Comparisons, logic and tests of elements. All give bool."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts

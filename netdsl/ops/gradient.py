@@ -1,6 +1,5 @@
 """What flows backwards: stopped and replaced gradients."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts

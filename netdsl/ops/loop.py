@@ -21,7 +21,8 @@ class Loop(Op):
     Results of the op, in order: the yields stacked at position `axis` with size `count`, then the final carries.
     `reverse` takes the steps from last to first; yields stay at the place of their step. Past a row's length the
     carries freeze and the yields are zero; so too once its `until` held (the step where it first holds counts).
-    With `reverse` the steps at or past a row's length come first and are skipped. `count` 0 returns the initial carries.
+    With `reverse` the steps at or past a row's length come first and are skipped. `count` 0 returns the initial
+    carries.
 
     Source: ONNX Scan, opset 11, and Loop, opset 21; jax.lax.scan.
     """

@@ -1,6 +1,5 @@
 """Functions of one float element: roots, exponentials, trigonometry, rounding."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netdsl.dims import Facts
