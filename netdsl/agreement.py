@@ -1,7 +1,7 @@
 """Whether a network does what it claims, and the same in every backend: what `netdsl verify` measures."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.initialisers import initial_values
 from netdsl.ir import Graph, Value
+from netdsl.record import dataclass
 from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes, storage_dtype
 from netdsl.source import Span
 from netdsl.tolerance import allowed_difference, largest_difference

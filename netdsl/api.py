@@ -1,7 +1,7 @@
 """The library's face: load a `.net` text, check it, and make a torch module, an ONNX file or a report of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Graph
+from netdsl.record import dataclass
 from netdsl.source import Source
 from netdsl.tensor_type import DTYPES
 

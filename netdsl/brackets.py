@@ -1,10 +1,10 @@
 """Brackets: each has its partner before the parser starts, so that one that is missing spoils one statement only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.lalr import END, Token
+from netdsl.record import dataclass
 from netdsl.source import Source, Span
 from netdsl.tokens import MAX_DIAGNOSTICS
 

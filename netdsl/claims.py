@@ -1,7 +1,6 @@
 """Claims: what must be true of a network, measured and tested."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from netdsl.check.statics import ARITHMETIC, COMPARISON
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Graph
+from netdsl.record import dataclass
 from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes
 
 Array = NDArray[np.generic]

@@ -1,8 +1,9 @@
 """What the compiler says to a user: one `Diagnostic` a cause, and the error that carries them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netdsl.record import dataclass
 from netdsl.source import Span
 
 

@@ -1,8 +1,9 @@
 """A table-driven LALR(1) parser that builds its result as it reads and goes on after an error."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from netdsl.record import dataclass
 
 END = "$END"
 

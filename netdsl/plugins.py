@@ -5,10 +5,10 @@ function names to `ExternFunction`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.record import dataclass
 
 GROUP = "netdsl.plugins"
 

@@ -10,11 +10,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.record import dataclass
 
 if sys.platform != "win32":
     import fcntl

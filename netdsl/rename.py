@@ -28,7 +28,6 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.did_you_mean import suggest
+from netdsl.record import dataclass
 
 Array = NDArray[np.generic]
 KEYS = ("from", "to", "ignore", "transpose", "reshape", "source_shape", "concat", "split", "sizes")

@@ -1,7 +1,6 @@
 """What to say about a token that does not fit: the cause where it can be told, else what was expected."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from netdsl.brackets import CLOSERS, ITEM_KINDS, OPENERS, SIGNS, starts_operand
@@ -9,6 +8,7 @@ from netdsl.diagnostics import Diagnostic, Label
 from netdsl.did_you_mean import suggest
 from netdsl.foreign_words import FIRST_WORDS, OPERATOR_WORDS, SIGN_PAIRS
 from netdsl.lalr import END, Tables, Token
+from netdsl.record import dataclass
 from netdsl.source import Source, Span
 
 SOFT = ITEM_KINDS - {"CONST"} | {"IDENTITY", "OVER", "FROM", "PER", "UNTIL", "GIVEN"}

@@ -1,10 +1,11 @@
 """Types of tensors: element types, named axes, and the rules by which axes agree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from netdsl.dims import Dim, Facts
+from netdsl.record import dataclass
 
 Kind = Literal["float", "int", "bool"]
 

@@ -3,11 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.lalr import END, Token
+from netdsl.record import dataclass
 from netdsl.source import Source, Span
 
 MAX_SOURCE_CHARS = 4 * 1024 * 1024

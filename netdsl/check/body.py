@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -13,6 +13,7 @@ from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, descr
 from netdsl.dims import Dim, DimError
 from netdsl.ir import Value
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import Axis, DType, ShapeError, TensorType
 

@@ -1,7 +1,7 @@
 """Building the graph of one block body, and stamping a checked body out at a call."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from netdsl.check.values import CheckValue, ListValue, TensorValue, TupleValue
 from netdsl.digest import digest
@@ -9,6 +9,7 @@ from netdsl.dims import Facts
 from netdsl.instances import current_digests
 from netdsl.ir import Graph, Init, Instance, Node, Region, Tap, Value, walk
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
 

@@ -1,7 +1,7 @@
 """The session of one check: files, memoised bodies, mode, and name look-up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from netdsl.check.modules import PRELUDE, STD_MODULES, FileScope, Library
 from netdsl.check.report import Mistake, Reporter, Silent, mistake
 from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction
 from netdsl.did_you_mean import suggest
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import DTYPES, F32, DType
 

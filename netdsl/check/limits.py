@@ -1,9 +1,9 @@
 """Budgets: what a text may make the compiler do (codes E05..)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netdsl.check.report import mistake
+from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
 

@@ -7,7 +7,7 @@ import re
 import stat
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from netdsl.check.values import CheckValue
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.did_you_mean import suggest
 from netdsl.parser import parse_partial
+from netdsl.record import dataclass
 from netdsl.source import Source, Span
 from netdsl.tree_json import load_module
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from netdsl import syntax as s
@@ -25,6 +25,7 @@ from netdsl.diagnostics import NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError, Facts
 from netdsl.ir import Graph, Instance, Param, Update, Value
+from netdsl.record import dataclass
 from netdsl.source import Source
 from netdsl.tensor_type import DTYPES, F32, DType, TensorType
 

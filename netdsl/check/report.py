@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import DimError
+from netdsl.record import dataclass
 from netdsl.source import Span
 
 

@@ -1,9 +1,10 @@
 """Names in a body: what each stands for, and which may be assigned (rule R10)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from netdsl.check.values import CheckValue
+from netdsl.record import dataclass
 from netdsl.source import Span
 
 Kind = Literal["local", "input", "param", "state", "let", "static", "dim", "const", "one_side"]

@@ -1,13 +1,14 @@
 """What names stand for while a network is checked: tensors, sizes, statics, blocks, instances."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.dims import Dim
 from netdsl.ir import Value
 from netdsl.ops.base import Op
+from netdsl.record import dataclass
 from netdsl.tensor_type import DType, TensorType
 
 if TYPE_CHECKING:
