@@ -16,6 +16,7 @@ from netdsl.check.network import CheckedNetwork, Session
 from netdsl.check.report import Mistake
 from netdsl.check.values import CheckValue
 from netdsl.claims import ClaimResult, check_claim
+from netdsl.collector import deep_recursion
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.initialisers import initial_values
@@ -204,7 +205,8 @@ class _Subject:
 
     def _measure(self, claim: s.Claim, runner: Runner, backend: str) -> ClaimResult:
         try:
-            return check_claim(claim, self.graph, runner, self._other(claim), flops=graph_flops, backend=backend)
+            with deep_recursion():
+                return check_claim(claim, self.graph, runner, self._other(claim), flops=graph_flops, backend=backend)
         except Mistake as mistake:
             raise NetError(mistake.diagnostic) from None
 
@@ -334,7 +336,8 @@ def _claim_statics(session: Session, claim: s.Claim) -> dict[str, CheckValue]:
         if name is None or name not in names:
             raise NetError(_no_static(header.name, name, names, arg.span))
         try:
-            values[name] = body.evaluate(arg.value)
+            with deep_recursion():
+                values[name] = body.evaluate(arg.value)
         except Mistake as mistake:
             raise NetError(mistake.diagnostic) from None
     return values

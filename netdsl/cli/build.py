@@ -7,7 +7,15 @@ import click
 
 from netdsl.cli.command import command as make
 from netdsl.cli.command import failed
-from netdsl.cli.model_options import SEED, limits, model_options, one_network, read_settings
+from netdsl.cli.model_options import (
+    SEED,
+    allow_plugins,
+    limits,
+    model_options,
+    one_network,
+    plugin_option,
+    read_settings,
+)
 from netdsl.cli.terminal import OK, Terminal, size_text, table
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ OPSETS = (18, 23)
 @click.option("-n", "--network", "name", help="The network to build, where the file has several.")
 @click.option("-o", "--output", metavar="OUT.onnx", help="The ONNX file to write.")
 @model_options
+@plugin_option
 @click.option("--seed", type=SEED, default=0, help="Of the initial weights.  [default: 0]")
 @click.option("--weights", metavar="W.safetensors", help="Weights to use instead of initial ones.")
 @click.option("--rename", metavar="MAP.toml", help="How the tensors of `--weights` are called here.")
@@ -33,6 +42,7 @@ def command(
     name: str | None,
     output: str | None,
     settings: tuple[str, ...],
+    plugins: tuple[str, ...],
     seed: int,
     weights: str | None,
     rename: str | None,
@@ -43,6 +53,8 @@ def command(
 ) -> int:
     """Write a network of FILE as an ONNX file. The same file, seed and options give the same bytes."""
     from netdsl.cli.files import open_session
+
+    allow_plugins(plugins)
 
     if output is None and save_weights is None:
         raise failed("name what to write: `-o OUT.onnx`, or `--save-weights W.safetensors`")

@@ -20,13 +20,39 @@ _DEEPEST = 200
 
 SEED = click.IntRange(0, 2**63 - 1)
 
+_LIMITS = {
+    "nodes": "Nodes that a network may expand to.",
+    "turns": "Turns of nested `repeat` and `for`.",
+    "depth": f"Depth of nested block calls, at most {_DEEPEST}.",
+    "steps": "Steps that the check of a file may take.",
+    "params": "Elements of all parameters.",
+    "tensor-elements": "Elements of one tensor of constant shape.",
+    "axes": "Axes of one tensor.",
+    "items": "Items of a static list.",
+}
+
 _OPTIONS = (
     click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="A static parameter; may be repeated."),
-    click.option("--max-nodes", type=click.IntRange(1), help="Nodes that a network may expand to."),
-    click.option("--max-turns", type=click.IntRange(1), help="Turns of nested `repeat` and `for`."),
-    click.option("--max-depth", type=click.IntRange(1, _DEEPEST), help="Depth of nested block calls."),
-    click.option("--max-params", type=click.IntRange(1), help="Elements of all parameters."),
+    *(
+        click.option(
+            f"--max-{name}", type=click.IntRange(1, _DEEPEST if name == "depth" else None), metavar="N", help=help
+        )
+        for name, help in _LIMITS.items()
+    ),
 )
+
+plugin_option = click.option(
+    "--allow-plugin", "plugins", metavar="NAME", multiple=True, help="Let `extern` call this plug-in; may be repeated."
+)
+
+
+def allow_plugins(plugins: Iterable[str]) -> None:
+    """Let networks call these plug-ins, and no other."""
+    if plugins:
+        from netdsl.plugins import allow
+
+        for name in plugins:
+            allow(name)
 
 
 def model_options(function: Function) -> Function:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.command import command as make
-from netdsl.cli.model_options import SEED, check_names, limits, model_options, network_names, read_settings
+from netdsl.cli.model_options import (
+    SEED,
+    allow_plugins,
+    check_names,
+    limits,
+    model_options,
+    network_names,
+    plugin_option,
+    read_settings,
+)
 from netdsl.cli.terminal import ENVIRONMENT, FINDINGS, OK, Terminal, table
 
 if TYPE_CHECKING:
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE")
 @click.option("-n", "--network", "name", help="Verify this network only.")
 @model_options
+@plugin_option
 @click.option("--seed", type=SEED, default=0, help="Of the weights and inputs.  [default: 0]")
 @click.option("--initial", "is_initial", is_flag=True, help="Use the initial weights, as `build --seed` writes them.")
 @click.option("--require-all", is_flag=True, help="Exit 3 when a backend is missing.")
@@ -26,6 +36,7 @@ def command(
     file: str,
     name: str | None,
     settings: tuple[str, ...],
+    plugins: tuple[str, ...],
     seed: int,
     is_initial: bool,
     require_all: bool,
@@ -40,6 +51,8 @@ def command(
     from netdsl.agreement import Conditions, available_backends, claims_of_nothing, findings, verify_session
     from netdsl.api import static_value
     from netdsl.cli.files import open_session
+
+    allow_plugins(plugins)
 
     session = open_session(file, limits(max_))
     values = read_settings(settings)

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from netdsl.check.limits import Limits
 from tests.cli.conftest import Run
 from tests.cli.nets import BAD, GOOD, TWO
 
@@ -75,6 +77,15 @@ def test_a_setting_given_twice_is_a_usage_error(run: Run, net: Net) -> None:
 
 def test_a_limit_that_is_reached_exits_4(run: Run, net: Net) -> None:
     assert "more than 1 nodes" in run("check", net(GOOD), "--max-nodes", "1", code=4).out
+
+
+def test_every_limit_has_a_flag(run: Run, net: Net) -> None:
+    """But `levels`, which Python's own stack bounds."""
+    shown = run("check", "--help", code=0).out
+    for limit in fields(Limits):
+        assert limit.name == "levels" or f"--max-{limit.name.replace('_', '-')}" in shown
+    run("check", net(GOOD), "--max-tensor-elements", 10**15, "--max-depth", 200, code=0)
+    run("check", net(GOOD), "--max-depth", 10**6, code=2)
 
 
 def test_paths_that_are_no_files_are_usage_errors(run: Run, net: Net, tmp_path: Path) -> None:

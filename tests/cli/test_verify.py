@@ -131,6 +131,18 @@ def test_a_claim_that_makes_no_sense_is_a_finding(run: Run, net: Net, claim: str
         assert "error[E0" in ran.err
 
 
+def test_a_deep_claim_is_measured_or_refused(run: Run, net: Net) -> None:
+    for value in (" + ".join(["1"] * 900) + " == 900", "(" * 150 + "1" + ")" * 150 + " == 1"):
+        assert run("verify", net(GOOD + f"claim Line: {value}\n")).code in (0, 1, 4)
+
+
+def test_a_plug_in_runs_only_where_it_is_allowed(run: Run, net: Net) -> None:
+    text = 'extern F(x: f32[B, 3]) -> f32[B, 3] = "no_such_plugin:f"\n'
+    text += "network N(x: f32[B, 3]) -> y: f32[B, 3] {\n    F(x)\n}\n"
+    assert "is not allowed" in run("verify", net(text), code=1).err
+    assert "is not installed" in run("verify", net(text), "--allow-plugin", "no_such_plugin", code=1).err
+
+
 def test_a_network_of_fixed_sizes_has_no_batch(run: Run, net: Net) -> None:
     text = "network Fixed(x: f32[3]) -> y: f32[3] {\n    relu(x)\n}\nclaim Fixed: batch_independent\n"
     assert "error[E0" in run("verify", net(text), code=1).err
