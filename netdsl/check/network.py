@@ -112,15 +112,15 @@ class Session:
             known = {p.name for p in decl.header.statics}
             with suppress(NetError):
                 checked[name] = self.network(name, {k: v for k, v in values.items() if k in known})
-        for decl in self.file.own.values():
-            if id(decl) in self.file.damaged:
+        for own in self.file.own.values():
+            if id(own) in self.file.damaged:
                 continue
-            if isinstance(decl, s.Block) and decl.kind == "block" and id(decl) not in self._used:
-                check_generic(self.checker(training=False), self.file, decl)
-            elif isinstance(decl, s.Const) and decl.params is None:
-                statics.constant_of(self.checker(training=False), self.file, decl)
-            elif isinstance(decl, s.Const):
-                check_function(statics.static_body(self.checker(training=False), self.file, {}, decl.span), decl)
+            if isinstance(own, s.Block) and own.kind == "block" and id(own) not in self._used:
+                check_generic(self.checker(training=False), self.file, own)
+            elif isinstance(own, s.Const) and own.params is None:
+                statics.constant_of(self.checker(training=False), self.file, own)
+            elif isinstance(own, s.Const):
+                check_function(statics.static_body(self.checker(training=False), self.file, {}, own.span), own)
         self._check_claim_names()
         return checked
 

@@ -130,11 +130,8 @@ def _trace(body: "Body", value: Value, before: Step, declared: Callable[[s.TypeE
             continue
         node = producers.pop(value)
         call = _call_of(body, node)
-        if call is None:
-            place, inputs, op = node.spans[0], node.operands, node.op
-        else:
-            place, inputs, op = call[0], call[1], None
-        found = before(op, value, inputs)
+        place, inputs = (node.spans[0], node.operands) if call is None else call
+        found = before(node.op if call is None else None, value, inputs)
         if found is None:
             return place
         value = found
