@@ -35,10 +35,6 @@ class Source:
         end = starts[number] if number < len(starts) else len(self.text)
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
-    @property
-    def line_count(self) -> int:
-        return len(self._line_starts())
-
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -116,11 +116,11 @@ def _pool(
     """
     batch, channels, *sizes = node.operand_types[0].sizes
     if channels.is_const and channels.value > 0:
-        return e.node(op_type, x, **attributes)[0]
+        return e.node(op_type, x, outputs=1, **attributes)[0]
     if padding:
         sizes = [n + before + after for n, before, after in zip(sizes, padding[::2], padding[1::2], strict=True)]
     (x,) = e.node("Reshape", x, e.shape([batch * channels, Dim.of(1), *sizes]), allowzero=1)
-    (y,) = e.node(op_type, x, **attributes)
+    (y,) = e.node(op_type, x, outputs=1, **attributes)
     return e.node("Reshape", y, e.shape(node.result.type.sizes), allowzero=1)[0]
 
 

@@ -7,7 +7,7 @@ from netdsl.check.values import CheckValue, ListValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
 from netdsl.instances import current_digests
-from netdsl.ir import Graph, Init, Instance, Node, Region, Tap, Value, walk
+from netdsl.ir import Graph, Init, Instance, Node, Region, Tap, Value
 from netdsl.ops.base import Op
 from netdsl.record import dataclass
 from netdsl.source import Span
@@ -253,7 +253,3 @@ def isolate(
         nodes = [replace(n, operands=tuple(captured.get(v, v) for v in n.operands)) for n in nodes]
     region = Region((*own, *captured.values()), tuple(nodes), tuple(captured.get(v, v) for v in results))
     return region, tuple(captured), captured
-
-
-def count_nodes(nodes: Iterable[Node]) -> int:
-    return sum(1 for _ in walk(tuple(nodes)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
@@ -37,11 +36,6 @@ class Checker:
     used_blocks: set[int] = field(default_factory=set)
     #: The network being checked, for messages about its free dimensions.
     network: s.Block | None = None
-
-    @staticmethod
-    def for_source(root: Path | None = None, **options: Any) -> "Checker":
-        reporter = Reporter()
-        return Checker(reporter, Library(reporter, root), **options)
 
     @staticmethod
     def is_capital(name: str) -> bool:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from netdsl import syntax as s
-from netdsl.check.report import Reporter, mistake
+from netdsl.check.report import Reporter
 from netdsl.check.values import CheckValue
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.did_you_mean import suggest
@@ -319,7 +319,3 @@ def build_prelude_index() -> dict[str, str]:
                 assert public not in index, f"`{public}` stands in two modules of the prelude"
                 index[public] = name
     return index
-
-
-def unknown_import(span: Span, name: str) -> Exception:
-    return mistake("E0313", f"there is no name `{name}`", span)

@@ -27,7 +27,7 @@ from netdsl.dims import DimError, Facts
 from netdsl.ir import Graph, Instance, Param, Update, Value
 from netdsl.record import dataclass
 from netdsl.source import Source
-from netdsl.tensor_type import DTYPES, F32, DType, TensorType
+from netdsl.tensor_type import DTYPES, F32, DType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,12 +286,6 @@ def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, 
         body.builder.facts,
         training,
     )
-
-
-def output_types(decl: s.Block, template_result: CheckValue) -> tuple[TensorType, ...]:
-    """Declared types of the outputs, with the header's axis names."""
-    values = template_result.items if isinstance(template_result, TupleValue) else (template_result,)
-    return tuple(v.type for v in values if isinstance(v, TensorValue))
 
 
 def _check_modes(evaluation: Graph, training: Graph, decl: s.Block, reporter: Reporter) -> None:

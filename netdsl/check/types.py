@@ -25,7 +25,7 @@ from netdsl.tensor_type import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 #: Element type of a header's type variable that no argument fixes.
 DEFAULTS = {"float": F32, "int": I64, "num": F32}
@@ -360,11 +360,6 @@ def _result_axis(
 
 def _axis_text(axis: Axis) -> str:
     return str(axis.size) if axis.name is None or axis.name.startswith("..") else f"`{axis.name}` ({axis.size})"
-
-
-def declared_dims(exprs: "Sequence[s.Expr]") -> list[s.Name]:
-    """Bare names in a type's axes, the candidates for new dimensions."""
-    return [e for e in exprs if isinstance(e, s.Name)]
 
 
 def dim_symbol(name: str) -> DimValue:

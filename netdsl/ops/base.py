@@ -64,10 +64,6 @@ class Op:
         for f in fields(self):
             yield from _dims_in(getattr(self, f.name))
 
-    @classmethod
-    def attribute_names(cls) -> tuple[str, ...]:
-        return tuple(f.name for f in fields(cls))
-
 
 _ZERO = Dim.of(0)
 
