@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 from netdsl.instances import ancestors
 from netdsl.ir import Graph, Instance, Node, Param, Value, walk
-from netdsl.ir_source_ops import NotWritable, Operand, literal_types, write_application, write_type, write_value
+from netdsl.ir_source_ops import (
+    NotWritable,
+    Operand,
+    literal_types,
+    own_float,
+    write_application,
+    write_type,
+    write_value,
+)
 from netdsl.ops.creation import Constant, DimValue
 from netdsl.ops.loop import Loop
 from netdsl.tensor_type import TensorType
@@ -75,6 +83,7 @@ class _File:
     def __init__(self, graph: Graph, flat: bool) -> None:
         self.graph = graph
         self.flat = flat
+        self.own = own_float(v.type for _, v in (*graph.inputs, *graph.outputs))
         self.blocks: dict[str, str] = {}
         self.imports: dict[str, None] = {}
         self.taken = {name for name, _ in (*graph.inputs, *graph.outputs)} | set(graph.free_dims)
@@ -163,7 +172,7 @@ class _File:
             return
         types = node.operand_types
         held: list[Operand] = [body.numbers.get(v) or self.read(v, body) for v in node.operands]
-        wanted = literal_types(node.op, list(zip(held, types, strict=True)))
+        wanted = literal_types(node.op, list(zip(held, types, strict=True)), self.own)
         operands = [
             self.read(v, body) if not isinstance(o, str) and w != v.type.dtype.storage else o
             for v, o, w in zip(node.operands, held, wanted, strict=True)
@@ -249,7 +258,7 @@ class _File:
         body.add(f"{self.define(row.outputs, body)} = {called}")
 
     def block(self, index: int, row: Instance, name: str, nodes: Sequence[Node]) -> str:
-        """The block with this instance's body, written if it is new, applied to the sizes that its inputs do not give."""
+        """The block of an instance, written if it is new, applied to the sizes that its inputs do not give."""
         start = self.count
         inputs = [(self.fresh("a"), value) for value in row.inputs]
         body = _Body("    ", {value: name for name, value in reversed(inputs)}, row=index, path=row.path)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, isnan
 
 from netdsl.dims import Dim
@@ -50,23 +50,34 @@ class NotWritable(ValueError):
     """The language has no text for this part of a graph."""
 
 
-def literal_types(op: Op, operands: Sequence[tuple[Operand, TensorType]]) -> tuple[DType | None, ...]:
+def literal_types(op: Op, operands: Sequence[tuple[Operand, TensorType]], own: DType) -> tuple[DType | None, ...]:
     """The element type that the text gives to a number in each place; None: a number may not stand there.
 
-    Args: operands: with their types; those that are numbers in the text are no strings.
+    Args: operands: with their types; those that are numbers in the text are no strings. own: the network's float type.
     """
-    if isinstance(op, _MACROS) or op.name.startswith("reduce_") or op.name in _OF_NUMBERS:
+    if not takes_numbers(type(op)):
         return (None,) * len(operands)
     branches = operands[1:] if isinstance(op, Select) else operands
     like = next((t.dtype.storage for o, t in branches if isinstance(o, str)), None)
-    return tuple(like or _own_type(o) for o, _ in operands)
+    return tuple(like or _own_type(o, own) for o, _ in operands)
 
 
-def _own_type(operand: Operand) -> DType | None:
+def takes_numbers(op: type[Op]) -> bool:
+    """Whether a number among the operands of `op` in the text is a tensor."""
+    return not (op in _MACROS or op.name.startswith("reduce_") or op.name in _OF_NUMBERS)
+
+
+def own_float(header: Iterable[TensorType]) -> DType:
+    """What a float means that stands alone: the one float type of a network's inputs and outputs, else f32."""
+    found = {t.dtype for t in header if t.dtype.is_float}
+    return found.pop() if len(found) == 1 else F32
+
+
+def _own_type(operand: Operand, own: DType) -> DType | None:
     if isinstance(operand, DimValue):
         return I64
     if isinstance(operand, Constant):
-        return {bool: BOOL, int: I64, float: F32}[type(operand.values[0])]
+        return {bool: BOOL, int: I64, float: own}[type(operand.values[0])]
     return None
 
 

@@ -1,0 +1,181 @@
+"""A random network, checked: IR text, source text, formatter, and three backends that agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from netdsl.api import load
+from netdsl.backends.onnx.model import build_model
+from netdsl.backends.onnx.tables import EMPTY_REFUSED
+from netdsl.backends.reference.execute import run
+from netdsl.backends.torch_fx.module import build_module
+from netdsl.check.network import CheckedNetwork
+from netdsl.formatter import format_source
+from netdsl.ir import Graph
+from netdsl.ir_parser import parse_graph
+from netdsl.ir_source import source_of
+from netdsl.ir_text import print_graph
+from netdsl.ops.image import GridSample
+from netdsl.sampling import storage_dtype
+from netdsl.source import Source
+from netdsl.tensor_type import F64
+from netdsl.tolerance import allowed_difference, largest_difference
+from netdsl.verify import verify
+from tests.random_networks.generate import RandomNetwork, Sample
+from tests.random_networks.onnx_worker import OnnxRuntime, OnnxRuntimeFailed
+from tests.random_networks.same import difference
+
+Array = NDArray[Any]
+#: How many times the estimated rounding error a backend may be off, where that is more than the table allows.
+TIMES_ERROR = 4.0
+
+
+@dataclass(frozen=True)
+class Disagreement(Exception):
+    """What went wrong, and at which stage: `verify`, `text`, `source`, `format`, `reference`, `torch` or `onnx`."""
+
+    stage: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.message}"
+
+
+class NotFinite(Exception):
+    """The reference itself gives no finite numbers: the network is rejected."""
+
+
+def check(network: RandomNetwork, runtime: OnnxRuntime) -> None:
+    """Raises: Disagreement; NotFinite."""
+    check_graph(network.graph)
+    checked = check_source(network)
+    expected = reference(network.graph, network)
+    check_torch(checked.eval_graph, checked.train_graph, network, expected)
+    check_onnx(checked.eval_graph, network, expected, runtime)
+
+
+def check_graph(graph: Graph) -> None:
+    """The graph is valid, and so is what its text form says, which is the same."""
+    _stage("verify", verify, graph)
+    text = print_graph(graph)
+    again = _stage("text", parse_graph, text)
+    if print_graph(again) != text:
+        raise Disagreement("text", "printing the parsed text gives another text")
+    if found := difference(graph, again):
+        raise Disagreement("text", found)
+    _stage("text", verify, again)
+
+
+def check_source(network: RandomNetwork) -> CheckedNetwork:
+    """The `.net` text of the network gives the same graphs in both modes, formatted or not."""
+    text = _stage("source", source_of, network.training or network.graph)
+    checked = _stage("source", _checked, text)
+    _compare_graphs(network, checked, "source")
+    formatted = _stage("format", format_source, Source("random.net", text))
+    if format_source(Source("random.net", formatted)) != formatted:
+        raise Disagreement("format", "formatting twice changes the text")
+    if formatted != text:
+        _compare_graphs(network, _stage("format", _checked, formatted), "format")
+    return checked
+
+
+def _checked(text: str) -> CheckedNetwork:
+    return load(text)["Random"].checked
+
+
+def _compare_graphs(network: RandomNetwork, checked: CheckedNetwork, stage: str) -> None:
+    if found := difference(network.graph, checked.eval_graph):
+        raise Disagreement(stage, found)
+    wanted = network.training or network.graph
+    if network.training is None and checked.train_graph is not checked.eval_graph:
+        raise Disagreement(stage, "the modes differ")
+    if found := difference(wanted, checked.train_graph):
+        raise Disagreement(stage, f"in training: {found}")
+    _stage(stage, verify, checked.eval_graph)
+
+
+# --- backends ----------------------------------------------------------------------------------------------------------
+
+
+def reference(graph: Graph, network: RandomNetwork) -> list[Mapping[str, Array]]:
+    """Outputs of each sample.
+
+    Raises: NotFinite.
+    """
+    found = []
+    for sample in network.samples:
+        outputs = _stage("reference", run, graph, sample.inputs, network.weights).outputs
+        for name, value in graph.outputs:
+            array = outputs[name]
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise NotFinite(f"`{name}` at {dict(sample.sizes)}")
+            inferred = tuple(d.evaluate(sample.sizes) for d in value.type.sizes)
+            if inferred != array.shape:
+                raise Disagreement("reference", f"`{name}` is {value.type} = {inferred}, found {array.shape}")
+        found.append(outputs)
+    return found
+
+
+def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]]) -> None:
+    module = _stage("torch", build_module, graph, network.weights, training_graph=training)
+    module.eval()
+    for sample, wanted in zip(network.samples, expected, strict=True):
+        inputs = [torch.from_numpy(np.array(sample.inputs[name])) for name, _ in graph.inputs]
+        with torch.no_grad():
+            results = _stage("torch", module, *inputs)
+        flat = results if isinstance(results, tuple) else (results,)
+        outputs = [tensor.detach().numpy() for tensor in flat]
+        _compare("torch", graph, sample, wanted, outputs)
+
+
+def check_onnx(graph: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]], runtime: OnnxRuntime) -> None:
+    refused = network.opset < 20 and any(isinstance(n.op, GridSample) and n.result.type.dtype == F64 for n in graph.walk())
+    opset = 21 if refused else network.opset
+    model = _stage("onnx", build_model, graph, network.weights, opset=opset)
+    _stage("onnx", onnx.checker.check_model, model, full_check=True)
+    refuses_empty = any(type(node.op) in EMPTY_REFUSED for node in graph.walk())
+    kept = [at for at, s in enumerate(network.samples) if not (refuses_empty and 0 in s.sizes.values())]
+    try:
+        results = runtime.run(model.SerializeToString(), [network.samples[at].inputs for at in kept])
+    except OnnxRuntimeFailed as error:
+        raise Disagreement("onnx", f"opset {opset}: {error}") from None
+    for level, calls in results.items():
+        for at, outputs in zip(kept, calls, strict=True):
+            _compare(f"onnx ({level}, opset {opset})", graph, network.samples[at], expected[at], outputs)
+
+
+def _compare(who: str, graph: Graph, sample: Sample, expected: Mapping[str, Array], outputs: list[Array]) -> None:
+    stage = who.split()[0]
+    if len(outputs) != len(graph.outputs):
+        raise Disagreement(stage, f"{who}: {len(outputs)} outputs, not {len(graph.outputs)}")
+    for (name, value), found in zip(graph.outputs, outputs, strict=True):
+        wanted, dtype = expected[name], value.type.dtype.storage
+        place = f"{who}: `{name}`: {value.type} at {dict(sample.sizes)}"
+        if storage_dtype(dtype.name) != found.dtype or wanted.shape != found.shape:
+            raise Disagreement(stage, f"{place} is {found.dtype}{list(found.shape)}, not {list(wanted.shape)}")
+        allowed = max(allowed_difference(wanted, dtype.name), TIMES_ERROR * sample.errors[name])
+        off = largest_difference(wanted, found)
+        if not off <= allowed:
+            raise Disagreement(stage, f"{place} is off by {off:.3g}, allowed {allowed:.3g}")
+
+
+def _stage(stage: str, call: Any, *args: Any, **options: Any) -> Any:
+    """The call's result; whatever it raises is a disagreement at this stage."""
+    try:
+        return call(*args, **options)
+    except Exception as error:
+        raise Disagreement(stage, f"{type(error).__name__}: {error}") from error
+
+
+def report(network: RandomNetwork, error: Exception) -> str:
+    """The seed, the finding, and the network's text."""
+    try:
+        text = source_of(network.training or network.graph)
+    except ValueError as problem:
+        text = f"(no text: {problem})"
+    return f"seed {network.seed}: {error}\n{text}"
