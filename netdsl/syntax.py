@@ -176,25 +176,9 @@ class Loop:
     body: Union["Body", None]
 
 
-Expr = (
-    Name
-    | Literal
-    | Paren
-    | TupleExpr
-    | ListExpr
-    | Unary
-    | Binary
-    | Call
-    | Index
-    | Attribute
-    | Pipe
-    | Labelled
-    | Slice
-    | Range
-    | Dots
-    | IfExpr
-    | Loop
-)
+Atom = Name | Literal | Paren | TupleExpr | ListExpr | Range | Slice | Dots
+Operation = Unary | Binary | Call | Index | Attribute | Pipe | Labelled
+Expr = Atom | Operation | IfExpr | Loop
 
 # --- types ---------------------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ PARSER = {
 VERIFY = {
     "netdsl.verify",
     "netdsl.edit",
-    "netdsl.instances",
     "netdsl.plugins",
     "netdsl.rename",
     "netdsl.sampling",
@@ -57,8 +56,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "dims": ({"netdsl.dims", "netdsl.dim"}, {"diagnostics"}),
     "tensor_type": ({"netdsl.tensor_type"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
-    "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers"}, {"ops"}),
-    "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser"}, {"ir"}),
+    "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers", "netdsl.instances"}, {"ops"}),
+    "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser", "netdsl.ir_source"}, {"ir"}),
     "verify": (VERIFY, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
     "reference": ({"netdsl.backends.reference"}, {"check"}),

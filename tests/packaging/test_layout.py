@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 FOLDERS = ("netdsl", "grammar", "passes", "backends")
 LINE_LIMIT = 400
-LONGER = {"netdsl/syntax.py": 460}  # one flat list of tree nodes: there is no idea to split it by
+LONGER = {"netdsl/syntax.py": 450}  # one flat list of tree nodes: there is no idea to split it by
 
 
 def test_every_package_is_listed() -> None:
