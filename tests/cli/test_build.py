@@ -126,3 +126,19 @@ def test_wrong_inputs_write_nothing(run: Run, net: Net) -> None:
         assert json.loads(run("build", path, "-o", "a.onnx", "--json", *call, code=code).out)["diagnostics"]
     assert "E0300" in run("build", net(BAD), "-o", "a.onnx", code=1).err
     assert not Path("a.onnx").exists()
+
+
+def test_the_source_hash_follows_every_text_and_no_path(run: Run, net: Net, tmp_path: Path) -> None:
+    import netdsl
+    from netdsl.export import source_sha256
+
+    for folder in ("one", "two", "three"):
+        (tmp_path / folder).mkdir()
+        net(
+            'import "inner.net": Inner\n\nnetwork N(x: f32[B, 3]) -> y: f32[B, 3] {\n    Inner(x)\n}\n',
+            f"{folder}/n.net",
+        )
+        net("block Inner(x: float[B, D]) -> float[B, D] {\n    relu(x)\n}\n", f"{folder}/inner.net")
+    net("block Inner(x: float[B, D]) -> float[B, D] {\n    tanh(x)\n}\n", "three/inner.net")
+    one, two, three = (source_sha256(netdsl.load(f"{folder}/n.net")["N"]) for folder in ("one", "two", "three"))
+    assert one == two != three
