@@ -1,6 +1,7 @@
 """Calls of blocks: a header is bound, a body is checked once for its types, and stamped out at each call."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -8,6 +9,7 @@ from netdsl.check import statics
 from netdsl.check.arguments import Argument
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, join, stamp
+from netdsl.check.externs import extern_result
 from netdsl.check.facts import prove_where
 from netdsl.check.labels import take_label
 from netdsl.check.report import Mistake, Silent, mistake
@@ -124,8 +126,6 @@ def _check_shared(instance: "InstanceRef | None", template: Template, span: Span
 
 def _make_in_owner(instance: InstanceRef, template: Template, owner: Builder) -> None:
     """Parameters of a shared instance live where its `let` stands, also when the first call is further inside."""
-    from dataclasses import replace
-
     for entry in template.params:
         if entry.path not in instance.params:
             full = join(instance.path, entry.path)
@@ -329,7 +329,8 @@ def check_template(
         own = Value(tensor.type.without_names(), name)
         kept.append((name, own))
         inner.given[name] = TensorValue(own, tensor.type)
-    result = body_result(inner, ref)
+    decl = ref.decl
+    result = extern_result(inner, decl) if isinstance(decl, s.Extern) else body_result(inner, decl)
     if result is POISON:
         raise Silent
     printed = tuple((p.name, _printed(inner, p.name)) for p in ref.decl.header.statics)

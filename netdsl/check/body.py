@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.builder import Builder
+from netdsl.check.literals import scalar
 from netdsl.check.report import Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
@@ -115,8 +116,6 @@ class Body:
         if value is POISON:
             raise Silent
         if isinstance(value, (bool, int, float, DimValue)):
-            from netdsl.check.literals import scalar
-
             return scalar(self, value, like, span)
         raise mistake("E0301", f"{what} needs a tensor, found {describe(value)}", span)
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.check.builder import Template
+from netdsl.check.library import BUILTINS
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import PRELUDE, STD_MODULES, FileScope, Library
 from netdsl.check.report import Mistake, Reporter, Silent, mistake
+from netdsl.check.statics import constant_of
 from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction
 from netdsl.did_you_mean import suggest
 from netdsl.record import dataclass
@@ -78,9 +80,6 @@ class Checker:
 
     def global_name(self, file: FileScope, name: str, span: Span, locals: Sequence[str] = ()) -> CheckValue:
         """A name outside any body. Raises: Mistake E0300, with a suggestion out of `locals` too."""
-        from netdsl.check.library import BUILTINS
-        from netdsl.check.statics import constant_of
-
         declared = file.find(name) or self.library.prelude(name)
         if declared is not None:
             scope, item = declared

@@ -3,6 +3,8 @@
 from netdsl import syntax as s
 from netdsl.check.body import Body
 from netdsl.check.report import mistake
+from netdsl.check.results import result_fields
+from netdsl.check.types import tensor_type
 from netdsl.check.values import CheckValue, TensorValue, TupleValue, print_static
 from netdsl.ops.external import ExternCall
 
@@ -12,9 +14,6 @@ def extern_result(body: Body, decl: s.Extern) -> CheckValue:
 
     Raises: Mistake E0364: the plug-in's name is not `name:function`.
     """
-    from netdsl.check.results import result_fields
-    from netdsl.check.types import tensor_type
-
     if decl.plugin.count(":") != 1 or not all(p.isidentifier() for p in decl.plugin.replace(":", ".").split(".")):
         raise mistake(
             "E0364",

@@ -5,7 +5,7 @@ from netdsl.check.body import Body
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statements import run_result
 from netdsl.check.types import check_result
-from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue, describe
+from netdsl.check.values import POISON, CheckValue, TensorValue, TupleValue, describe
 from netdsl.ir import Value
 from netdsl.tensor_type import Axis, TensorType
 
@@ -17,16 +17,11 @@ def result_fields(header: s.Header) -> tuple[tuple[str | None, s.TypeExpr], ...]
     return ((header.result_name, header.result),)
 
 
-def body_result(body: Body, ref: BlockRef) -> CheckValue:
+def body_result(body: Body, decl: s.Block) -> CheckValue:
     """Run a body and match its result with the header (rule R10: the last expression, or every named output).
 
     Raises: Mistake E0214, E0341, E0342, E0343.
     """
-    decl = ref.decl
-    if isinstance(decl, s.Extern):
-        from netdsl.check.externs import extern_result
-
-        return extern_result(body, decl)
     header = decl.header
     fields = result_fields(header)
     value, place = run_result(body, decl.body)
@@ -115,6 +110,3 @@ def _caller_names(inner: Body, written: s.NamedType, found: TensorType) -> list[
         else:
             names.append(None)
     return names
-
-
-__all__ = ["DimValue", "body_result", "map_result", "result_fields"]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
+from netdsl.check.body import Body
 from netdsl.check.builder import Builder
+from netdsl.check.literals import scalar
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import (
@@ -29,7 +31,6 @@ from netdsl.source import Span
 from netdsl.tensor_type import DType
 
 if TYPE_CHECKING:
-    from netdsl.check.body import Body
     from netdsl.check.checker import Checker
     from netdsl.check.modules import FileScope
 
@@ -66,7 +67,7 @@ def is_static(value: CheckValue) -> bool:
     return isinstance(value, (int, float, str, DimValue, ListValue, TupleValue, DType)) or value is None
 
 
-def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) -> CheckValue:
+def binary(body: Body, expr: s.Binary, left: CheckValue, right: CheckValue) -> CheckValue:
     """An operator on two statics.
 
     Raises: Mistake E0320: the operator does not take them; E0321: division by zero or a result too large.
@@ -116,7 +117,7 @@ def binary(body: "Body", expr: s.Binary, left: CheckValue, right: CheckValue) ->
     raise mistake("E0320", f"`{op}` does not take {describe(left)} and {describe(right)}", expr.span)
 
 
-def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue | int") -> CheckValue:
+def _dims(body: Body, expr: s.Binary, left: "DimValue | int", right: "DimValue | int") -> CheckValue:
     a = left.dim if isinstance(left, DimValue) else Dim.of(left)
     b = right.dim if isinstance(right, DimValue) else Dim.of(right)
     op = expr.op
@@ -151,11 +152,8 @@ def _dims(body: "Body", expr: s.Binary, left: "DimValue | int", right: "DimValue
     return _dim_result(facts.simplify(operation(a, b)))
 
 
-def _scalars(
-    body: "Body", expr: s.Binary, left: "DimValue | int | float", right: "DimValue | int | float"
-) -> CheckValue:
+def _scalars(body: Body, expr: s.Binary, left: "DimValue | int | float", right: "DimValue | int | float") -> CheckValue:
     """Arithmetic in which a free size is a scalar of the float type in use (rule R1)."""
-    from netdsl.check.literals import scalar
     from netdsl.check.operators import BINARY
 
     dtype = body.float_type
@@ -170,10 +168,8 @@ def _dim_result(dim: Dim) -> CheckValue:
 # --- constants -----------------------------------------------------------------------------------
 
 
-def static_body(checker: "Checker", scope: "FileScope", names: dict[str, CheckValue], span: Span) -> "Body":
+def static_body(checker: "Checker", scope: "FileScope", names: dict[str, CheckValue], span: Span) -> Body:
     """A body that can only evaluate statics."""
-    from netdsl.check.body import Body
-
     inner = Scope()
     for name, value in names.items():
         inner.bind(name, value, "static", span)
@@ -203,7 +199,7 @@ def constant_of(checker: "Checker", scope: "FileScope", item: s.Const) -> CheckV
     return scope.constants[item.name]
 
 
-def _constant(body: "Body", item: s.Const) -> CheckValue:
+def _constant(body: Body, item: s.Const) -> CheckValue:
     value = body.evaluate(item.value)
     if item.type is not None:
         value = convert(body, value, item.type, item.value.span, f"`{item.name}`")
@@ -212,7 +208,7 @@ def _constant(body: "Body", item: s.Const) -> CheckValue:
     return value
 
 
-def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValue], span: Span) -> CheckValue:
+def call_const(body: Body, function: ConstFunction, values: Sequence[CheckValue], span: Span) -> CheckValue:
     """Apply `const f(a: int): int = ..`."""
     params = function.decl.params or ()
     if len(values) != len(params):
@@ -247,7 +243,7 @@ def call_const(body: "Body", function: ConstFunction, values: Sequence[CheckValu
 STATIC_TYPES = ("int", "dim", "float", "bool", "str", "dtype", "block", "list", "tuple", "any")
 
 
-def convert(body: "Body", value: CheckValue, written: s.TypeExpr, span: Span, what: str) -> CheckValue:
+def convert(body: Body, value: CheckValue, written: s.TypeExpr, span: Span, what: str) -> CheckValue:
     """`value` as a static of the written type; ints convert upwards to sizes and floats (rule R1).
 
     Raises: Mistake E0324: another kind; E0302: a free dimension where an int is needed.
