@@ -10,11 +10,9 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 import netdsl
 from netdsl.api import Network
-from netdsl.backends.torch_fx.dtypes import torch_dtype
-from netdsl.sampling import sample_inputs
 from netdsl.tolerance import allowed_difference
 from tests.specs.catalogue import CATALOGUE, reduced
-from tests.std.three_way import stored_weights
+from tests.specs.torch_calls import flat, module_of, tensors
 
 AUTO = torch.export.Dim.AUTO
 LEAKY = """network Leaky(x: f32[B, T, 3], length: i64[B]) -> (y: f32[B, T, 4], last: f32[B, 4]) {
@@ -35,19 +33,6 @@ def network(name: str) -> Network:
     if name == "DigitsCnn":  # compilers draw other numbers
         return netdsl.load(CATALOGUE[name].path.read_text("utf-8").replace("Dropout[0.3]", "Dropout[0.0]"))[name]
     return reduced(name)
-
-
-def module_of(net: Network) -> torch.fx.GraphModule:
-    return net.torch(weights=stored_weights(net.graph))
-
-
-def tensors(net: Network, sizes: dict[str, int], seed: int = 0) -> list[torch.Tensor]:
-    inputs = sample_inputs(net.graph, sizes, seed)
-    return [torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs]
-
-
-def flat(results: Any) -> tuple[torch.Tensor, ...]:
-    return results if isinstance(results, tuple) else (results,)
 
 
 def assert_near(expected: torch.Tensor, actual: torch.Tensor) -> None:
