@@ -1,8 +1,9 @@
-"""`dataclass` for classes that start-up depends on: the standard one, made ten times faster.
+"""`dataclass` for classes that start-up depends on: the standard one, without its work when a class is made.
 
-`dataclasses.dataclass(frozen=True, slots=True)` compiles six methods for each class, 0.8 ms; the front end has two hundred. Here `__init__`
-is compiled when a class makes its first object, and the other methods are closures. A type checker sees the standard decorator, so
-assignments to fields of frozen classes are found there and not at run time. `fields`, `replace` and `match` work as usual.
+`dataclasses.dataclass(frozen=True, slots=True)` compiles six methods for each class, and the front end has two hundred
+classes. Here `__init__` is compiled when a class makes its first object, and the other methods are closures. A type
+checker sees the standard decorator, so assignments to fields of frozen classes are found there and not at run time.
+`fields`, `replace` and `match` work as usual.
 """
 
 import dataclasses

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import os
+import pkgutil
 import re
 import stat
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import field
-from importlib.resources import files
 from pathlib import Path
 
 from netdsl import syntax as s
@@ -83,8 +83,7 @@ class Library:
         if name not in STD_MODULES:
             return None
         if name not in self._std:
-            folder = files("netdsl.std")
-            text = folder.joinpath(f"{name}.net").read_text("utf-8")
+            text = _shipped(f"{name}.net")
             source = Source(f"std/{name}.net", text)
             snapshot = _snapshot(name, text)
             module = load_module(snapshot, source) if snapshot is not None else _parse_std(source)
@@ -283,10 +282,19 @@ def project_root(path: Path) -> Path:
     return folder
 
 
+def _shipped(name: str) -> str:
+    """The text of a file of the standard library. `importlib.resources` would load many modules for that.
+
+    Raises: FileNotFoundError.
+    """
+    data = pkgutil.get_data("netdsl.std", name)
+    assert data is not None, "the loader of the package reads no files"
+    return data.decode("utf-8")
+
+
 def _snapshot(name: str, text: str) -> object | None:
-    path = files("netdsl.std").joinpath("snapshot", f"{name}.json")
     try:
-        stored = json.loads(path.read_text("utf-8"))
+        stored = json.loads(_shipped(f"snapshot/{name}.json"))
     except (FileNotFoundError, ValueError):
         return None
     return stored["tree"] if stored["sha256"] == hashlib.sha256(text.encode()).hexdigest() else None
@@ -300,9 +308,8 @@ def _parse_std(source: Source) -> s.Module:
 
 def prelude_index() -> dict[str, str]:
     """Public name -> module, for every module of the prelude, as shipped."""
-    text = files("netdsl.std").joinpath("snapshot", "index.json")
     try:
-        index: dict[str, str] = json.loads(text.read_text("utf-8"))
+        index: dict[str, str] = json.loads(_shipped("snapshot/index.json"))
     except FileNotFoundError:
         index = build_prelude_index()
     return index
@@ -312,7 +319,7 @@ def build_prelude_index() -> dict[str, str]:
     """The prelude's index from the sources of the standard library."""
     index: dict[str, str] = {}
     for name in PRELUDE:
-        source = Source(f"std/{name}.net", files("netdsl.std").joinpath(f"{name}.net").read_text("utf-8"))
+        source = Source(f"std/{name}.net", _shipped(f"{name}.net"))
         for item in _parse_std(source).items:
             public = item.header.name if isinstance(item, s.Block) else item.name if isinstance(item, s.Const) else "_"
             if not public.startswith("_"):

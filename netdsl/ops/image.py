@@ -1,14 +1,16 @@
 """Sampling on grids: resizing, and reading an image at given places."""
 
 from dataclasses import replace
-from fractions import Fraction
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.windows import slid_axes, spatial_count
 from netdsl.record import dataclass
 from netdsl.tensor_type import ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MODES = ("nearest", "linear", "cubic")
 PADDINGS = ("zeros", "border", "reflection")
@@ -137,8 +139,10 @@ class GridSample(Op):
         return (x.with_axes((batch, x.axes[1], *grid.axes[1:-1])),)
 
 
-def ratio_of(scale: float) -> Fraction:
+def ratio_of(scale: float) -> "Fraction":
     """The fraction that a scale stands for."""
+    from fractions import Fraction
+
     return Fraction(scale).limit_denominator(LARGEST_DENOMINATOR)
 
 
