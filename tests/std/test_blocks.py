@@ -266,7 +266,6 @@ CASES: dict[str, list[Case]] = {
         for kind in ("Rnn", "Gru", "Lstm")
         for prefix in ("", "Bi")
     },
-    "x0": [Case("x: f32[B, T, 3]", "f32[B, 4]", "x0[4](x)", STEPS)],
     "dot": [Case("a: f32[B, N, 4], b: f32[B, N, 4]", "f32[B, N]", "dot(a, b)", ROWS)],
     "norm": [Case("x: f32[B, N, 4]", "f32[B, N]", "norm(x)", ROWS)],
     "square": [
