@@ -149,9 +149,8 @@ def _take_along(d: Draft, op: type[Op]) -> object:
                 if (
                     h.type.rank == forced.type.rank
                     and others == forced.type.sizes[:axis] + forced.type.sizes[axis + 1 :]
-                ):
-                    if points_into(forced, d, h.type.sizes[axis]):
-                        return d.emit(TakeAlong(axis), h, d.take(like("i"), op.name, numbers=False))
+                ) and points_into(forced, d, h.type.sizes[axis]):
+                    return d.emit(TakeAlong(axis), h, d.take(like("i"), op.name, numbers=False))
     x = d.take(like("fib", 1), op.name, numbers=False)
     if x is None:
         return None

@@ -179,10 +179,7 @@ def _pad(d: Draft, op: type[Op]) -> object:
     if x is None:
         return None
     mode = d.rng.choice(("constant", "constant", "reflect", "replicate", "circular"))
-    if x.type.dtype.kind == "bool" and mode == "constant":
-        value = 0.0
-    else:
-        value = d.rng.choice((0.0, 0.0, 1.0, -2.0))
+    value = 0.0 if x.type.dtype.kind == "bool" and mode == "constant" else d.rng.choice((0.0, 0.0, 1.0, -2.0))
     pairs = tuple(
         (Dim.of(d.rng.randint(0, 2)), Dim.of(d.rng.randint(0, 2))) for _ in range(d.rng.randint(1, min(x.type.rank, 3)))
     )

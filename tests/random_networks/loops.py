@@ -115,10 +115,7 @@ def _next(d: Draft, carry: Held, made: list[Held]) -> Held:
     if found and d.rng.random() < 0.7:
         return d.rng.choice(found)
     partner = d.take(broadcasts_with(d, carry.type), "add", numbers=False) or any_number(d, carry.type.dtype)
-    if carry.type.dtype.kind == "bool":
-        ops = [LogicalXor()]
-    else:
-        ops = [Add(), Sub(), Mul()]
+    ops = [LogicalXor()] if carry.type.dtype.kind == "bool" else [Add(), Sub(), Mul()]
     changed = d.emit(d.rng.choice(ops), carry, partner)
     if changed is None or not fits(changed[0]):
         return carry

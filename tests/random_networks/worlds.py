@@ -21,7 +21,9 @@ from netdsl.ops.convolution import Conv, ConvTranspose
 from netdsl.ops.elementwise import Cast, FloorDiv, Mod, Pow, Sign
 from netdsl.ops.image import GridSample, Resize
 from netdsl.ops.loop import Loop
+from netdsl.ops.normalisation import GroupNorm, LayerNorm
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
+from netdsl.ops.softmax import LogSoftmax
 from netdsl.ops.sorting import ArgMax, ArgMin, Sort, TopK
 from netdsl.ops.unary import Ceil, Floor, Round, Trunc
 from netdsl.tensor_type import DType, TensorType
@@ -100,6 +102,7 @@ def _views(node: Node, operands: Sequence[Views], exact: list[Array], case: Case
         )
     if not noisy_in and not rounds:
         return tuple((a,) * (1 + NOISY) for a in exact)
+    lost = _lost(node, [views[0] for views in operands])
     worlds = []
     for world in range(1, 1 + NOISY):
         held = tuple(views[world] for views in operands)
@@ -107,7 +110,7 @@ def _views(node: Node, operands: Sequence[Views], exact: list[Array], case: Case
             held = tuple(_jittered(a, v.type, case.rng) for a, v in zip(held, node.operands, strict=True))
         made = [np.asarray(a) for a in TABLE[type(node.op)](node, held, case.env)] if noisy_in or rounds else exact
         if rounds:
-            made = [_rounded(a, v.type, case.rng) for a, v in zip(made, node.results, strict=True)]
+            made = [_rounded(a, v.type, case.rng, lost) for a, v in zip(made, node.results, strict=True)]
         worlds.append(made)
     return tuple(zip(exact, *worlds, strict=True))
 
@@ -119,13 +122,31 @@ def _jittered(array: Array, t: TensorType, rng: np.random.Generator) -> Array:
     return array * (1.0 + 0.25 * UNIT[t.dtype.name] * rng.uniform(-1.0, 1.0, array.shape))
 
 
-def _rounded(array: Array, t: TensorType, rng: np.random.Generator) -> Array:
+def _rounded(array: Array, t: TensorType, rng: np.random.Generator, lost: Array | float) -> Array:
     if not t.dtype.is_float or not array.size:
         return array
     unit = UNIT[t.dtype.name]
     scale = float(np.max(np.abs(array), initial=0.0))
     relative = 1.0 + unit * rng.uniform(-1.0, 1.0, array.shape)
-    return np.asarray(array * relative + 0.25 * unit * scale * rng.uniform(-1.0, 1.0, array.shape))
+    return np.asarray(array * relative + unit * (0.25 * scale + lost) * rng.uniform(-1.0, 1.0, array.shape))
+
+
+def _lost(node: Node, exact: Sequence[Array]) -> Array | float:
+    """Magnitudes that cancel inside an op, as they show in its result: x - mean is rounded as x is."""
+    op, x = node.op, exact[0] if exact else None
+    if x is None or not x.size:
+        return 0.0
+    largest = float(np.max(np.abs(x)))
+    if isinstance(op, LogSoftmax):
+        return largest
+    if isinstance(op, LayerNorm):
+        variance = x.var(tuple(range(x.ndim - op.axes_count, x.ndim)), keepdims=True)
+        return np.asarray(largest / np.sqrt(variance + op.eps))
+    if isinstance(op, GroupNorm):
+        groups = x.reshape(x.shape[0], op.groups, -1)
+        wide = np.broadcast_to(groups.var(2, keepdims=True), groups.shape).reshape(x.shape)
+        return np.asarray(largest / np.sqrt(wide + op.eps))
+    return 0.0
 
 
 # --- what is declined --------------------------------------------------------------------------------------------------
