@@ -134,7 +134,9 @@ def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected:
 
 
 def check_onnx(graph: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]], runtime: OnnxRuntime) -> None:
-    refused = network.opset < 20 and any(isinstance(n.op, GridSample) and n.result.type.dtype == F64 for n in graph.walk())
+    refused = network.opset < 20 and any(
+        isinstance(n.op, GridSample) and n.result.type.dtype == F64 for n in graph.walk()
+    )
     opset = 21 if refused else network.opset
     model = _stage("onnx", build_model, graph, network.weights, opset=opset)
     _stage("onnx", onnx.checker.check_model, model, full_check=True)
