@@ -32,5 +32,23 @@ EXACT: frozenset[type[Op]] = frozenset(
 
 #: Sums and products of a few bits: exact where the element type holds the result.
 EXACT_IF_HELD: frozenset[type[Op]] = frozenset(
-    (Add, Sub, Mul, FloorDiv, Mod, Clamp, Cast, Constant, Full, ReduceSum, ReduceProd, CumSum, CumProd, Matmul, Einsum, Scatter, ScatterAlong)
+    (
+        Add,
+        Sub,
+        Mul,
+        FloorDiv,
+        Mod,
+        Clamp,
+        Cast,
+        Constant,
+        Full,
+        ReduceSum,
+        ReduceProd,
+        CumSum,
+        CumProd,
+        Matmul,
+        Einsum,
+        Scatter,
+        ScatterAlong,
+    )
 )
