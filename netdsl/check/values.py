@@ -193,6 +193,9 @@ def describe(value: CheckValue) -> str:
             return "an unknown value"
 
 
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+
 def print_static(value: CheckValue) -> str:
     """A static as the language writes it, for instance rows and messages."""
     match value:
@@ -201,11 +204,11 @@ def print_static(value: CheckValue) -> str:
         case None:
             return "none"
         case str():
-            return f'"{value}"'
+            return f'"{value.translate(_ESCAPED)}"'
         case ListValue():
             return f"[{', '.join(map(print_static, value.items))}]"
         case TupleValue():
-            return f"({', '.join(map(print_static, value.items))})"
+            return f"({', '.join(map(print_static, value.items))}{',' if len(value.items) == 1 else ''})"
         case BlockRef():
             inner = ", ".join(f"{k}={print_static(v)}" for k, v in value.statics)
             return f"{value.name}[{inner}]" if inner else value.name
