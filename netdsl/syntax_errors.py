@@ -205,6 +205,8 @@ def _target(context: Context) -> Diagnostic | None:
     if "LBRACE" in context.expected:
         return Diagnostic("E0115", "expected a condition, found `=`", Label(context.span(token)), help="write `==`")
     first, last = context.tokens[context.statement], context.before
+    if first == token:
+        return Diagnostic("E0115", "expected a name before `=`", Label(context.span(token)))
     if "_NL" in context.expected and context.in_body and last is not None:
         signs = {other.kind for other in context.tokens[context.statement : context.number]}
         if "EQUAL" in signs:

@@ -114,7 +114,8 @@ def run_let(body: "Body", statement: s.Let) -> None:
     check_fresh(body, statement.name, statement.name_span)
     if isinstance(value, BlockRef):
         path = body.builder.unique(body.path, statement.name)
-        value = InstanceRef(value, body.builder, path, statement.name_span)
+        statics.require(value, statement.value.span)
+        value = InstanceRef(value, body.builder, path, statement.value.span)
         if body.in_unlabelled_loop is not None:
             raise mistake(
                 "E0337",

@@ -51,7 +51,8 @@ def call_block(
     inner = inner_body(checker, ref, body, span)
     tensors, given = bind_arguments(inner, header, ref, arguments, span)
     prove_where(inner, body, header, span)
-    template = template_of(checker, ref, inner, tensors, given, span)
+    made = instance.span if instance is not None else None
+    template = template_of(checker, ref, inner, tensors, given, span, made)
     if template is None:
         raise Silent
     path = instance.path if instance is not None else _path(body, name, label, template)
@@ -152,13 +153,7 @@ def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> B
                 inner, inner.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
             )
         else:
-            raise mistake(
-                "E0334",
-                f"`{header.name}` needs `{param.name}`",
-                span,
-                others=((param.span, "declared here, without a default"),),
-                help=f"write `{header.name}[{param.name}=..]`",
-            )
+            raise statics.missing(header, param, span)
         bind_static(inner, param, value)
     for name, value in bound.items():
         if inner.scope.find(name) is None and isinstance(value, DimValue):
@@ -278,6 +273,7 @@ def template_of(
     tensors: dict[str, TensorValue],
     given: dict[str, TensorValue],
     span: Span,
+    made: Span | None = None,
 ) -> Template | None:
     """The checked body, from the memo where the same types were met before; None when it was reported."""
     key = (
@@ -298,7 +294,7 @@ def template_of(
     checker.depth += 1
     before = len(checker.reporter.diagnostics)
     template: Template | None = None
-    with checker.reporter.inside(ref.name, ref.decl.header.name_span, span):
+    with checker.reporter.inside(ref.name, ref.decl.header.name_span, span, made):
         try:
             template = check_template(ref, inner, tensors, given)
         except Mistake as error:
@@ -321,6 +317,7 @@ def check_template(
     inputs: list[Value] = []
     for name, tensor in tensors.items():
         own = Value(tensor.type.without_names(), name)
+        inner.arguments[own] = tensor
         inputs.append(own)
         inner.inputs[name] = TensorValue(own, tensor.type)
         inner.scope.bind(name, inner.inputs[name], "input", ref.decl.header.span)

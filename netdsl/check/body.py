@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DimOrigin:
-    """Where a header's dimension got its size: the header's place, and the argument that fixed it."""
+    """Where a header's dimension got its size: the header's place, and the argument and its axis that fixed it."""
 
     value: DimValue
     header: Span
     source: Span | None
+    of: tuple[TensorValue, int] | None = None
 
 
 @dataclass(eq=False)
@@ -56,6 +57,8 @@ class Body:
     generic: bool = False
     given: dict[str, TensorValue] = field(default_factory=dict)
     inputs: dict[str, TensorValue] = field(default_factory=dict)
+    #: What an input is in the body of the caller.
+    arguments: dict[Value, TensorValue] = field(default_factory=dict)
     #: What a step of a sequence, or a carried value, is outside of its loop.
     outer: dict[Value, Value] = field(default_factory=dict)
     #: The written types of the parameters declared here.

@@ -2,6 +2,7 @@
 
 from netdsl import syntax as s
 from netdsl.check.body import Body
+from netdsl.check.origins import places, size_label
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statics import COMPARISON, plain
 from netdsl.check.values import POISON, CheckValue, DimValue, describe
@@ -61,7 +62,7 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
                     f"`{header.name}` needs `{text}`{_values(inner, fact)}",
                     span,
                     "this call",
-                    others=((fact.span, "required here"),),
+                    others=((fact.span, "required here"), *_origins(inner, caller, fact, span)),
                 )
             continue
         for op, left, right in found:
@@ -72,7 +73,7 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
                     f"`{header.name}` needs `{text}`{_values(inner, fact)}",
                     span,
                     "this call",
-                    others=((fact.span, "required here"),),
+                    others=((fact.span, "required here"), *_origins(inner, caller, fact, span)),
                 )
             if answer is None:
                 if not caller.generic:
@@ -88,21 +89,39 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
     inner.builder.facts = facts
 
 
-def _values(inner: Body, fact: s.Fact) -> str:
-    """`, and D is 190, heads is 3`: the sizes that a refuted fact mentions."""
-    names: dict[str, str] = {}
+def _names(fact: s.Fact) -> list[str]:
+    """The names in a fact, each once."""
+    names: dict[str, None] = {}
     pending: list[object] = [fact.value, fact.low, fact.high]
     while pending:
         e = pending.pop()
         if isinstance(e, s.Name):
-            found = inner.scope.find(e.id)
-            if found is not None:
-                value = found.value
-                names[e.id] = str(value.dim) if isinstance(value, DimValue) else str(value)
+            names.setdefault(e.id)
         elif isinstance(e, s.Binary):
             pending += [e.right, e.left]
         elif isinstance(e, s.Paren):
             pending.append(e.inner)
+    return list(names)
+
+
+def _origins(inner: Body, caller: Body, fact: s.Fact, span: Span) -> list[tuple[Span, str]]:
+    """Where the sizes that a refuted fact mentions came from, in the body of the caller."""
+    found: list[tuple[Span, str]] = []
+    for name in _names(fact):
+        origin = inner.dims.get(name)
+        if origin is not None and origin.of is not None:
+            found += places(caller, span, size_label, *origin.of)
+    return found
+
+
+def _values(inner: Body, fact: s.Fact) -> str:
+    """`, and D is 190, heads is 3`: the sizes that a refuted fact mentions."""
+    names: dict[str, str] = {}
+    for name in _names(fact):
+        found = inner.scope.find(name)
+        if found is not None:
+            value = found.value
+            names[name] = str(value.dim) if isinstance(value, DimValue) else str(value)
     shown = [f"{n} is {v}" for n, v in names.items() if n != v]
     return f", and {', '.join(shown)}" if shown else ""
 

@@ -58,8 +58,12 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
     for position, arg in enumerate(() if body.generic else args):
         name = arg.name or (fields[position][0] if position < len(fields) else None)
         if name not in dict(fields):
+            near = suggest(arg.name or "", [n for n, _ in fields])
             raise mistake(
-                "E0330", f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}", arg.span
+                "E0330" if arg.name else "E0323",
+                f"`{name_expr.id}` takes {', '.join(n for n, _ in fields) or 'no numbers'}",
+                arg.span,
+                help=f"did you mean `{near}`?" if near else None,
             )
         value = plain(body.evaluate(arg.value))
         if isinstance(value, TensorValue) and any(d.code == "E0212" for d in body.checker.reporter.diagnostics):

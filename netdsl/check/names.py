@@ -78,7 +78,7 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
         if found is not None:
             continue
         try:
-            body.checker.global_name(body.file, name.id, name.span)
+            body.checker.global_name(body.file, name.id, name.span, [*body.scope.visible(), *local])
         except Mistake as error:
             is_dimension = body.checker.is_capital(name.id) and id(name) not in called
             if not is_dimension:

@@ -11,6 +11,7 @@ from netdsl.check.blocks import bind_static, check_template
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, tensors_in
 from netdsl.check.checker import Checker
+from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
@@ -121,21 +122,9 @@ class Session:
                 statics.constant_of(self.checker(training=False), self.file, own)
             elif isinstance(own, s.Const):
                 check_function(statics.static_body(self.checker(training=False), self.file, {}, own.span), own)
-        self._check_claim_names()
+        for error in claim_mistakes(self.file):
+            self.reporter.add(error.diagnostic)
         return checked
-
-    def _check_claim_names(self) -> None:
-        for item in self.file.module.items:
-            if isinstance(item, s.Claim) and not self.file.knows(item.network):
-                near = suggest(item.network, list(self.file.own))
-                self.reporter.add(
-                    mistake(
-                        "E0300",
-                        f"nothing is named `{item.network}` here",
-                        item.network_span,
-                        help=f"did you mean `{near}`?" if near else None,
-                    ).diagnostic
-                )
 
 
 def _network(

@@ -11,7 +11,7 @@ from netdsl.ir import Node, Value
 from netdsl.ops.base import Op
 from netdsl.ops.product import Matmul
 from netdsl.source import Span
-from netdsl.tensor_type import ShapeError
+from netdsl.tensor_type import DTYPE_VARIABLES, ShapeError
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
@@ -21,6 +21,8 @@ AT_CALL = ("E0206", "E0209", "E0215", "E0216", "E0219")
 
 #: The values that a value may have its size from: (value, axis), in order of preference.
 Step = Callable[[Op | None, Value, Sequence[Value]], Value | None]
+#: Where a written type says what is looked for, and whether it leaves that to the call.
+Declared = Callable[["Body", s.TypeExpr], tuple[Span, bool]]
 
 
 def shape_mistake(
@@ -52,9 +54,12 @@ def _origins(body: "Body", error: ShapeError, operands: Sequence[TensorValue]) -
     for index, axis in error.axes:
         if index < len(operands) and axis < operands[index].type.rank:
             found = operands[index].type.axes[axis]
-            label = dimension_label(body, found.name) or size_label(body, operands[index], axis)
-            if label is not None:
-                yield label
+            named = dimension_label(body, found.name)
+            if named is not None:
+                yield named
+            origin = size_label(body, operands[index], axis) if named is None or body.caller is not None else None
+            if origin is not None:
+                yield origin
     if not error.axes and error.operand is not None and error.operand < len(operands):
         operand = operands[error.operand]
         if error.code in ("E0201", "E0217"):
@@ -92,7 +97,7 @@ def size_label(body: "Body", tensor: TensorValue, axis: int) -> Label | None:
         return None
 
     size = tensor.type.sizes[axis]
-    place = _trace(body, tensor.value, before, lambda written: _axis_span(written, at))
+    place = _trace(body, tensor.value, before, lambda where, written: _axis_written(where, written, at))
     return Label(place, f"the size {size} comes from here") if place is not None else None
 
 
@@ -102,7 +107,11 @@ def rank_label(body: "Body", tensor: TensorValue) -> Label | None:
     def before(op: Op | None, value: Value, operands: Sequence[Value]) -> Value | None:
         return next((v for v in operands if v.type.rank == value.type.rank), None)
 
-    place = _trace(body, tensor.value, before, lambda written: written.span)
+    def declared(where: "Body", written: s.TypeExpr) -> tuple[Span, bool]:
+        exprs = written.groups[-1] if isinstance(written, s.NamedType) and written.groups else ()
+        return written.span, any(isinstance(e, s.Dots) for e in exprs)
+
+    place = _trace(body, tensor.value, before, declared)
     return Label(place, "its axes come from here") if place is not None else None
 
 
@@ -112,12 +121,18 @@ def element_label(body: "Body", tensor: TensorValue) -> Label | None:
     def before(op: Op | None, value: Value, operands: Sequence[Value]) -> Value | None:
         return next((v for v in operands if v.type.dtype.storage == value.type.dtype.storage), None)
 
-    place = _trace(body, tensor.value, before, lambda written: written.span)
+    def declared(where: "Body", written: s.TypeExpr) -> tuple[Span, bool]:
+        return written.span, isinstance(written, s.NamedType) and written.name in DTYPE_VARIABLES
+
+    place = _trace(body, tensor.value, before, declared)
     return Label(place, f"{tensor.type.dtype} comes from here") if place is not None else None
 
 
-def _trace(body: "Body", value: Value, before: Step, declared: Callable[[s.TypeExpr], Span]) -> Span | None:
-    """Follow `value` backwards as long as `before` knows a step; a call of a block is one step."""
+def _trace(body: "Body", value: Value, before: Step, declared: Declared) -> Span | None:
+    """Follow `value` backwards as long as `before` knows a step; a call of a block is one step.
+
+    From an input whose type leaves open what is looked for, the way goes on in the body of the caller.
+    """
     nodes = [*body.builder.nodes, *(node for region in body.builder.regions for node in region)]
     producers = {result: node for node in nodes for result in node.results}
     place: Span | None = None
@@ -136,7 +151,13 @@ def _trace(body: "Body", value: Value, before: Step, declared: Callable[[s.TypeE
             return place
         value = found
     written = _declaration(body, value)
-    return declared(written) if written is not None else place
+    if written is None:
+        return place
+    place, is_open = declared(body, written)
+    argument = body.arguments.get(value)
+    if is_open and argument is not None and body.caller is not None:
+        return _trace(body.caller, argument.value, before, declared) or place
+    return place
 
 
 def _call_of(body: "Body", node: Node) -> tuple[Span, Sequence[Value]] | None:
@@ -159,13 +180,16 @@ def _declaration(body: "Body", value: Value) -> s.TypeExpr | None:
     return body.declared.get(value)
 
 
-def _axis_span(written: s.TypeExpr, axis: int) -> Span:
+def _axis_written(body: "Body", written: s.TypeExpr, axis: int) -> tuple[Span, bool]:
+    """Where an axis stands in a type, and whether a call gave it its size."""
     if not isinstance(written, s.NamedType) or not written.groups:
-        return written.span
+        return written.span, False
     exprs = written.groups[-1]
     if any(isinstance(e, s.Dots) for e in exprs) or axis >= len(exprs):
-        return written.span
-    return exprs[axis].span
+        return written.span, True
+    expr = exprs[axis]
+    origin = body.dims.get(expr.id) if isinstance(expr, s.Name) else None
+    return expr.span, origin is not None and origin.of is not None
 
 
 def _same_axis(op: Op | None, value: Value, axis: int, operands: Sequence[Value]) -> tuple[Value, int] | None:

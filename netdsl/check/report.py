@@ -62,11 +62,12 @@ SPENDING = ("E0521", "E0528")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A block being checked: its declaration, and the call in the frame before it (None: nothing calls it)."""
+    """A block being checked: its declaration, the call in the frame before it, and the `let` that made the instance."""
 
     name: str
     declared: Span
     call: Span | None
+    made: Span | None = None
 
 
 @dataclass
@@ -89,9 +90,9 @@ class Reporter:
         return len(self.diagnostics) >= self.limit
 
     @contextmanager
-    def inside(self, name: str, declared: Span, call: Span | None = None) -> Iterator[None]:
+    def inside(self, name: str, declared: Span, call: Span | None = None, made: Span | None = None) -> Iterator[None]:
         """Diagnostics added meanwhile belong to the block `name`, called at `call`."""
-        self.frames.append(Frame(name, declared, call))
+        self.frames.append(Frame(name, declared, call, made))
         try:
             yield
         finally:
@@ -124,12 +125,13 @@ class Reporter:
         primary = diagnostic.primary
         if primary is None or id(primary.span.source) not in self.shipped:
             return diagnostic
-        calls = [frame.call for frame in self.frames if frame.call is not None]
-        mine = [call for call in calls if id(call.source) not in self.shipped]
-        if not mine:
+        mine = [f for f in self.frames if f.call is not None and id(f.call.source) not in self.shipped]
+        if not mine or mine[-1].call is None:
             return diagnostic
-        place = Label(primary.span, primary.text or "found here, in the library")
-        return replace(diagnostic, primary=Label(mine[-1], "in this call"), others=(place, *diagnostic.others))
+        others = [Label(primary.span, primary.text or "found here, in the library"), *diagnostic.others]
+        if mine[-1].made is not None:
+            others.append(Label(mine[-1].made, "the instance is made here"))
+        return replace(diagnostic, primary=Label(mine[-1].call, "in this call"), others=tuple(others))
 
     def _chain(self) -> Iterator[str]:
         """Each block with the line in it that leads on: of the next call, and of the last one's declaration."""

@@ -300,6 +300,26 @@ def _article(kind: str) -> str:
     return words.get(kind, f"a {kind}")
 
 
+def missing(header: s.Header, param: s.StaticParam, span: Span) -> Mistake:
+    """What to say where a static without default is not given."""
+    return mistake(
+        "E0334",
+        f"`{header.name}` needs `{param.name}`",
+        span,
+        others=((param.span, "declared here, without a default"),),
+        help=f"write `{header.name}[{param.name}=..]`",
+    )
+
+
+def require(ref: BlockRef, span: Span) -> None:
+    """Raises: Mistake E0334: a static without default is not given."""
+    header = ref.decl.header
+    given = dict(ref.statics)
+    for param in header.statics:
+        if param.default is None and param.name not in given:
+            raise missing(header, param, span)
+
+
 def key_of(value: CheckValue) -> object:
     """A hashable stand-in for a static, for the memo of checked bodies."""
     match value:

@@ -41,6 +41,15 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
             raise mistake("E0304", "`idx` is written `idx[N]` or `idx[N][axes]`", written.span)
         table = axis_of(body, written.groups[0][0])
         return idx(table), written.groups[1] if len(written.groups) == 2 else ()
+    if written.name not in (*DTYPE_VARIABLES, *DTYPES):
+        names = (*DTYPES, *DTYPE_VARIABLES, "idx")
+        near = suggest(written.name, names)
+        raise mistake(
+            "E0310",
+            f"`{written.name}` is not a tensor type",
+            written.span,
+            help=f"did you mean `{near}`?" if near else f"types are {', '.join(names)}",
+        )
     if len(written.groups) > 1:
         raise mistake("E0304", f"`{written.name}` takes one group of axes, found {len(written.groups)}", written.span)
     axes = written.groups[0] if written.groups else ()
@@ -51,17 +60,7 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
                 body.checker.default_float if written.name == "float" else DEFAULTS[written.name]
             )
         return dtype, axes
-    dtype = DTYPES.get(written.name)
-    if dtype is None:
-        names = (*DTYPES, *DTYPE_VARIABLES, "idx")
-        near = suggest(written.name, names)
-        raise mistake(
-            "E0310",
-            f"`{written.name}` is not a tensor type",
-            written.span,
-            help=f"did you mean `{near}`?" if near else f"types are {', '.join(names)}",
-        )
-    return dtype, axes
+    return DTYPES[written.name], axes
 
 
 def axis_of(body: Body, expr: s.Expr) -> Axis:
@@ -128,8 +127,9 @@ def bind_input(body: Body, param: s.TensorParam, argument: TensorValue, place: S
         axes[at : at + count] = []
         exprs = exprs[:at] + exprs[at + 1 :]
     bound: list[Axis] = []
-    for expr, axis in zip(exprs, axes, strict=True):
-        bound.append(_bind_axis(body, param, expr, axis, found, place, argument))
+    for index, (expr, axis) in enumerate(zip(exprs, axes, strict=True)):
+        position = index + found.rank - fixed if dots and index >= dots[0] else index
+        bound.append(_bind_axis(body, param, expr, axis, found, place, (argument, position)))
     if dots:
         inside = tuple(Axis(None if a.name is None else f"..{i}", a.size, a.structure) for i, a in enumerate(leading))
         if body.leading is None:
@@ -180,7 +180,7 @@ def _bind_axis(
     axis: Axis,
     found: TensorType,
     place: Span,
-    argument: TensorValue | None = None,
+    of: tuple[TensorValue, int] | None = None,
 ) -> Axis:
     if isinstance(expr, s.Name) and expr.id == "_":
         return Axis(None, axis.size, axis.structure)
@@ -188,7 +188,7 @@ def _bind_axis(
         if expr.id[0].islower() and not body.checker.is_capital(expr.id):
             raise body.checker.unknown_name(body, expr)
         value = DimValue(axis.size, expr.id)
-        body.dims[expr.id] = DimOrigin(value, expr.span, place)
+        body.dims[expr.id] = DimOrigin(value, expr.span, place, of)
         body.callers[expr.id] = axis.name
         body.scope.bind(expr.id, value, "dim", expr.span)
         return Axis(expr.id, axis.size, axis.structure)
@@ -220,11 +220,11 @@ def _bind_axis(
         others = [(expr.span, f"declared as `{body.text(expr)}`, which is {wanted.size}")]
         if origin is not None and origin.source is not None and origin.source != place:
             others.append((origin.source, f"`{wanted.name}` is {origin.value.dim} from here"))
-        position = found.axes.index(axis) if axis in found.axes else 0
+        position = of[1] if of is not None else 0
         title = f"{label} needs {wanted.size} at axis {position}, found {axis.size}"
         if error.code == "E0208":
             title = f"{label} needs {wanted.size} at axis {position}, and nothing says that {axis.size} equals it"
-        others += places(body.caller, place, size_label, argument, position)
+        others += places(body.caller, place, size_label, *(of or (None,)))
         raise mistake(error.code, title, place, f"this is {found}", others=tuple(others), help=error.help) from None
     return merged
 

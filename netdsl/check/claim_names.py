@@ -1,0 +1,70 @@
+"""Names in claims: what a claim may speak of, and the look-up of everything that it names."""
+
+from collections.abc import Iterator
+
+from netdsl import syntax as s
+from netdsl.check.modules import FileScope
+from netdsl.check.names import children
+from netdsl.check.report import Mistake, mistake
+from netdsl.did_you_mean import suggest
+from netdsl.source import Span
+
+MEASURES = ("param_count", "state_count", "flops", "bytes", "layers")
+PROPERTIES = ("permutation_equivariant", "permutation_invariant", "batch_independent")
+FUNCTIONS = ("all", "any", "max", "min", "sum", "mean", "abs", "finite")
+
+
+def claim_mistakes(file: FileScope) -> Iterator[Mistake]:
+    """What the claims of a file name that is not there."""
+    for item in file.module.items:
+        if not isinstance(item, s.Claim) or id(item) in file.damaged or item.network in file.lost:
+            continue
+        decl = file.own.get(item.network)
+        if not isinstance(decl, s.Block) or decl.kind != "network":
+            networks = [name for name, d in file.own.items() if isinstance(d, s.Block) and d.kind == "network"]
+            is_known = file.knows(item.network)
+            title = f"`{item.network}` is no network" if is_known else f"no network here is named `{item.network}`"
+            yield _unknown("E0300", title, item.network, item.network_span, networks)
+        elif id(decl) not in file.damaged:
+            yield from _in_value(item.value, output_names(decl.header), file)
+
+
+def output_names(header: s.Header) -> list[str]:
+    """The outputs of a network, as its graph names them."""
+    if isinstance(header.result, s.TupleType):
+        return [field.name or f"output_{index}" for index, field in enumerate(header.result.fields)]
+    return [header.result_name or "output"]
+
+
+def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mistake]:
+    pending: list[object] = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Name) and node.id not in (*MEASURES, *PROPERTIES, *outputs):
+            yield _unknown(
+                "E0300",
+                f"nothing is named `{node.id}` in a claim",
+                node.id,
+                node.span,
+                [*MEASURES, *PROPERTIES, *outputs],
+                "a claim knows ",
+            )
+        elif isinstance(node, s.Call) and isinstance(node.func, s.Name):
+            name = node.func.id
+            if name not in (*MEASURES, *FUNCTIONS):
+                title = f"nothing is named `{name}` in a claim"
+                yield _unknown("E0300", title, name, node.func.span, [*MEASURES, *FUNCTIONS], "a claim calls ")
+            if name in FUNCTIONS:
+                pending.extend(arg.value for arg in reversed(node.args))
+        elif isinstance(node, s.Index) and isinstance(node.base, s.Name):
+            if node.base.id not in PROPERTIES:
+                title = f"`{node.base.id}` is no property of networks"
+                yield _unknown("E0300", title, node.base.id, node.base.span, [*PROPERTIES], "properties are ")
+        else:
+            pending.extend(reversed(list(children(node))))
+
+
+def _unknown(code: str, title: str, name: str, span: Span, known: list[str], listing: str = "") -> Mistake:
+    near = suggest(name, known)
+    help = f"did you mean `{near}`?" if near else f"{listing}{', '.join(known)}" if listing else None
+    return mistake(code, title, span, help=help)
