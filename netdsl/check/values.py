@@ -210,15 +210,19 @@ def print_static(value: CheckValue) -> str:
         case TupleValue():
             return f"({', '.join(map(print_static, value.items))}{',' if len(value.items) == 1 else ''})"
         case BlockRef():
-            inner = ", ".join(f"{k}={print_static(v)}" for k, v in value.statics)
-            return f"{value.name}[{inner}]" if inner else value.name
+            return _applied(value.name, value.statics)
         case OpRef():
-            return value.surface
+            return _applied(value.surface, value.statics)
         case MacroRef():
-            return value.macro.name
+            return _applied(value.macro.name, value.statics)
         case InstanceRef():
             return value.path
         case DimValue():
             return str(value.dim)
         case _:
             return str(value)
+
+
+def _applied(name: str, statics: "tuple[tuple[str | None, CheckValue], ...]") -> str:
+    inner = ", ".join(print_static(v) if k is None else f"{k}={print_static(v)}" for k, v in statics)
+    return f"{name}[{inner}]" if inner else name

@@ -299,6 +299,15 @@ def test_strings_are_printed_as_they_are_written() -> None:
         assert [("s", written)] == [s for i in graph.instances for s in i.statics]
 
 
+def test_blocks_and_primitives_are_printed_with_their_statics() -> None:
+    net = network(
+        X, "x |> Residual[leaky_relu[0.5], act=dropout[p=0.1]] |> Residual[Linear[4, bias=false]]", before=HIGHER
+    )
+    rows = [dict(i.statics) for i in net.graph.instances if i.block.endswith("Residual")]
+    assert {"inner": "leaky_relu[0.5]", "act": "dropout[p=0.1]"} == rows[0]
+    assert {"inner": "Linear[out=4, bias=false]", "act": "relu"} == rows[1]
+
+
 def test_attributes_keep_their_kind_through_print_and_parse() -> None:
     net = network(
         "(x: f32[B, 4]) -> i64[B, 1]", "cast[i64](clamp[0, 1](pad[(0, 0), (1, 1)](x)))[:, 1:2] * 3 // 2 % 5 + 1"
