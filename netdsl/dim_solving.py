@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from math import gcd
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from netdsl.dim_algebra import Dim, apply_atom, dmax, dmin, monomial_dim, polynomial_division, unchecked_symbol
 from netdsl.dim_bounds import Bounds, Interval, exact_quotient_range, floor_quotient_range
@@ -13,6 +13,7 @@ from netdsl.record import dataclass
 
 RelationOp: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Relation: TypeAlias = tuple[RelationOp, Dim, Dim]
+RELATION_OPS: dict[str, RelationOp] = {op: op for op in get_args(RelationOp)}
 
 UNDECIDABLE = (DimError, ZeroDivisionError)
 _ZERO, _ONE = Dim.of(0), Dim.of(1)

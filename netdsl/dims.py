@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from netdsl.dim_algebra import Dim, dmax, dmin
 from netdsl.dim_parser import parse_dim
 from netdsl.dim_proofs import Knowledge
-from netdsl.dim_solving import Relation, RelationOp, holds
+from netdsl.dim_solving import RELATION_OPS, Relation, RelationOp, holds
 from netdsl.dim_terms import DimError
 from netdsl.record import dataclass
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 200
 
-__all__ = ["Dim", "DimError", "Facts", "RelationOp", "dmax", "dmin", "parse_dim"]
+__all__ = ["RELATION_OPS", "Dim", "DimError", "Facts", "RelationOp", "dmax", "dmin", "parse_dim"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.ir import Init, Param
+from netdsl.ir import Param
 
 Array = NDArray[np.float64]
 
@@ -121,5 +121,3 @@ _DRAW: dict[str, Draw] = {
     "orthogonal": lambda rng, shape, n, w: _orthogonal(rng, shape, n["gain"]),
     "identity_matrix": lambda rng, shape, n, w: np.eye(shape[0], shape[1], dtype=w),
 }
-
-__all__ = ["Init", "fans", "generator", "initial_value", "initial_values"]

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from netdsl.dims import Dim, Facts, parse_dim
+from netdsl.dims import RELATION_OPS, Dim, Facts, parse_dim
 from netdsl.ir import Graph, Init, Instance, Node, Param, Region, Tap, Update, Value
 from netdsl.ops import OPS
 from netdsl.ops.base import Op
@@ -233,7 +233,7 @@ class _Parser:
 def _with_fact(facts: Facts, op: str, left: Dim, right: Dim) -> Facts:
     if str(left) in left.symbols and right.is_const and op in (">=", "<="):
         return facts.with_bounds(str(left), right.value if op == ">=" else None, right.value if op == "<=" else None)
-    return facts.with_fact(op, left, right)  # type: ignore[arg-type]
+    return facts.with_fact(RELATION_OPS[op], left, right)
 
 
 def _parse_axis(text: str) -> Axis:

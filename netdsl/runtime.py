@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdsl.backends.onnx.runtime import PROVIDERS, Session, installed_wheels
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.dims import Dim, Facts, parse_dim
+from netdsl.dims import RELATION_OPS, Dim, Facts, parse_dim
 
 __all__ = ["PROVIDERS", "Session", "installed_wheels", "random_inputs"]
 
@@ -84,5 +84,5 @@ def _facts(session: Session) -> Facts:
     for text in json.loads(session.metadata.get("netdsl.where", "[]")):
         match = re.fullmatch(r"(.+?) (==|!=|<=|>=|<|>) (.+)", text)
         if match is not None:
-            facts = facts.with_fact(match[2], parse_dim(match[1]), parse_dim(match[3]))  # type: ignore[arg-type]
+            facts = facts.with_fact(RELATION_OPS[match[2]], parse_dim(match[1]), parse_dim(match[3]))
     return facts

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.did_you_mean import suggest
-from netdsl.initialisers import initial_value, initial_values
+from netdsl.initialisers import generator, initial_value, initial_values
 from netdsl.ir import Graph, Param
 from netdsl.publish import publish
 
@@ -156,8 +156,6 @@ def random_weights(params: Iterable[Param], seed: int) -> dict[str, Array]:
         if param.kind == "const":
             values[param.path] = np.asarray(param.data)
             continue
-        from netdsl.initialisers import generator
-
         rng = generator(seed, "validate:" + param.path)
         start = np.asarray(initial_value(param, seed), np.float64)
         if not param.value.type.dtype.is_float:

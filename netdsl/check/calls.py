@@ -151,7 +151,7 @@ def call_macro(body: "Body", ref: MacroRef, arguments: list[Argument], span: Spa
     return macro.run(MacroCall(body, macro.name, named, tuple(positional), tuple(arguments), span))
 
 
-def instance_param(body: "Body", instance: InstanceRef, expr: s.Attribute) -> CheckValue:
+def instance_param(instance: InstanceRef, expr: s.Attribute) -> CheckValue:
     """`emb.weight`: a parameter of a `let` instance (rule R7).
 
     Raises: Mistake E0335: its sizes are not bound yet; E0328: no such parameter.

@@ -7,14 +7,12 @@ from netdsl import syntax as s
 from netdsl.check import calls, operators
 from netdsl.check.arguments import Argument, arguments_of
 from netdsl.check.loops import scan
-from netdsl.check.report import Mistake, Silent, mistake, size_mistake
+from netdsl.check.report import mistake, size_mistake
 from netdsl.check.statements import if_value
 from netdsl.check.values import (
     POISON,
     BlockRef,
     CheckValue,
-    ConstFunction,
-    DimValue,
     InstanceRef,
     ListValue,
     MacroRef,
@@ -158,7 +156,7 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
             perm = (*range(base.type.rank - 2), base.type.rank - 1, base.type.rank - 2)
             return body.apply1(Transpose(perm), (base,), expr.span, (expr.base.span,))
         case InstanceRef():
-            return calls.instance_param(body, base, expr)
+            return calls.instance_param(base, expr)
         case _ if base is POISON:
             return POISON
     near = suggest(expr.name, ["T"]) if isinstance(base, TensorValue) else None
@@ -209,5 +207,3 @@ _EVALUATE: dict[type, Callable[[Any, Any], CheckValue]] = {
     s.IfExpr: _if,
     s.Loop: _loop,
 }
-
-__all__ = ["ConstFunction", "DimValue", "Mistake", "Silent", "evaluate"]

@@ -46,7 +46,7 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
         raise mistake("E0362", "`until` and `given` are not part of `scan`", expr.span)
     over, args = _options(expr.over)
     sequences, count = _sequences(body, over)
-    options = _evaluate_options(body, args, expr, bool(sequences))
+    options = _evaluate_options(body, args, expr)
     rank_axis = _axis(options.axis, sequences, expr)
     for sequence in sequences:
         size = sequence.value.type.axes[rank_axis].size
@@ -62,7 +62,7 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
                 error.code, error.title, sequence.span, f"this is {sequence.value.type}", help=error.help
             ) from None
     assert count is not None
-    carries, names = _carries(body, expr.start, expr)
+    carries, names = _carries(body, expr.start)
     op = Loop(rank_axis, count.dim, len(sequences), len(carries), 0, options.reverse, options.length is not None)
     steps = [_step(sequence, rank_axis) for sequence in sequences]
     own = [Value(t.type.without_names(), "step") for t in (*steps, *carries)]
@@ -139,7 +139,7 @@ def _sequences(body: "Body", over: s.Expr) -> tuple[list[Scanned], DimValue | No
     return [Scanned(None, body.tensor(value, inner.span, what="`scan`"), inner.span)], None
 
 
-def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop, has_sequence: bool) -> Options:
+def _evaluate_options(body: "Body", args: tuple[s.Arg, ...], expr: s.Loop) -> Options:
     axis: int | None = None
     reverse = False
     length: TensorValue | None = None
@@ -186,7 +186,7 @@ def _step(sequence: Scanned, axis: int) -> TensorValue:
     return TensorValue(sequence.value.value, t.with_axes(t.axes[:axis] + t.axes[axis + 1 :]))
 
 
-def _carries(body: "Body", start: s.Expr, expr: s.Loop) -> tuple[list[TensorValue], list[str | None]]:
+def _carries(body: "Body", start: s.Expr) -> tuple[list[TensorValue], list[str | None]]:
     """Initial carried values and their names."""
     if isinstance(start, s.Paren):
         value: CheckValue = body.evaluate(start.inner)

@@ -80,9 +80,7 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
     if network is not None:
         name = network.header.name
         for param in network.header.params:
-            for e in _axis_names(param.type):
-                if e.id == free:
-                    others.append((e.span, f"`{free}` is left free here"))
+            others.extend((e.span, f"`{free}` is left free here") for e in _axis_names(param.type) if e.id == free)
     return mistake(
         "E0212",
         f"the free dimension `{free}` sizes the parameter `{path}`: {size} is known only at run time",

@@ -143,9 +143,7 @@ def if_value(body: "Body", expr: s.IfExpr) -> CheckValue:
 def _yield(body: "Body", statement: s.Yield) -> None:
     if not body.yields:
         raise mistake("E0356", "`yield` stands in a loop body only", statement.span)
-    values = []
-    for expr in statement.values:
-        values.append(body.tensor(body.evaluate(expr), expr.span, what="`yield`"))
+    values = [body.tensor(body.evaluate(expr), expr.span, what="`yield`") for expr in statement.values]
     if body.yields[-1]:
         raise mistake(
             "E0356", "a loop body yields once", statement.span, help="yield several values at once: `yield a, b`"
