@@ -55,7 +55,7 @@ def call_block(
     template = template_of(checker, ref, inner, tensors, given, span, made)
     if template is None:
         raise Silent
-    path = instance.path if instance is not None else _path(body, name, label, template)
+    path = instance.path if instance is not None else _path(body, name, label)
     shared = instance.params if instance is not None else None
     owner = instance.owner if instance is not None else body.builder
     _check_shared(instance, template, span)
@@ -103,7 +103,7 @@ def _kind(kind: str) -> str:
     return "an edge" if kind == "edge" else "a monoid"
 
 
-def _path(body: Body, name: str, label: "s.Labelled | None", template: Template) -> str:
+def _path(body: Body, name: str, label: s.Labelled | None) -> str:
     if label is not None:
         take_label(body, label)
         return join(body.path, label.name)

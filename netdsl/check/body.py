@@ -76,8 +76,8 @@ class Body:
         """What `float` means here: the caller's float type, else the network's own."""
         return self.dtypes.get("float", self.checker.default_float)
 
-    def text(self, expr: s.Expr) -> str:
-        """The source text of an expression."""
+    def text(self, expr: s.Expr | s.Fact) -> str:
+        """The source text of an expression or a fact."""
         return expr.span.source.text[expr.span.start : expr.span.end]
 
     # --- entry points, implemented in the modules of this folder ---

@@ -10,6 +10,7 @@ from netdsl.check.blocks import call_block
 from netdsl.check.labels import path_name, tap
 from netdsl.check.primitives import call_op
 from netdsl.check.report import Silent, mistake
+from netdsl.check.types import written_axes
 from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction, InstanceRef, MacroRef, OpRef, describe
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
@@ -85,16 +86,10 @@ def header_dims(header: s.Header) -> list[str]:
     names: list[str] = []
     known = {p.name for p in header.statics}
     for param in header.params:
-        for e in _axes(param.type):
+        for e in written_axes(param.type):
             if isinstance(e, s.Name) and e.id not in known and e.id not in names:
                 names.append(e.id)
     return names
-
-
-def _axes(written: s.TypeExpr) -> list[s.Expr]:
-    if isinstance(written, s.TupleType):
-        return [e for f in written.fields for e in _axes(f.type)]
-    return [e for group in written.groups for e in group]
 
 
 # --- calls ---------------------------------------------------------------------------------------

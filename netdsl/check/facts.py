@@ -6,20 +6,20 @@ from netdsl.check.origins import places, size_label
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statics import COMPARISON, plain
 from netdsl.check.values import POISON, CheckValue, DimValue, describe
-from netdsl.dims import Dim, Facts
+from netdsl.dims import RELATION_OPS, Dim, Facts, RelationOp
 from netdsl.source import Span
 
-Relation = tuple[str, Dim, Dim]
+Relation = tuple[RelationOp, Dim, Dim]
 
 
-def relations(body: Body, fact: s.Fact) -> "list[Relation] | bool":
+def relations(body: Body, fact: s.Fact) -> list[Relation] | bool:
     """A fact as relations between sizes, or its truth where it is about statics only."""
     if fact.low is not None and fact.high is not None:
         value = body.evaluate(fact.value)
         low, high = body.evaluate(fact.low), body.evaluate(fact.high)
-        numbers = [plain(v) for v in (value, low, high)]
-        if all(isinstance(n, (int, float)) for n in numbers):
-            return bool(numbers[1] <= numbers[0] <= numbers[2])  # type: ignore[operator]
+        at, least, most = plain(value), plain(low), plain(high)
+        if isinstance(at, (int, float)) and isinstance(least, (int, float)) and isinstance(most, (int, float)):
+            return least <= at <= most
         return [
             (">=", _size(body, value, fact), _size(body, low, fact)),
             ("<=", _size(body, value, fact), _size(body, high, fact)),
@@ -32,7 +32,7 @@ def relations(body: Body, fact: s.Fact) -> "list[Relation] | bool":
         if left is POISON or right is POISON:
             raise Silent
         if isinstance(left, DimValue) or isinstance(right, DimValue):
-            return [(expr.op, _size(body, left, fact), _size(body, right, fact))]
+            return [(RELATION_OPS[expr.op], _size(body, left, fact), _size(body, right, fact))]
     answer = body.evaluate(expr)
     if isinstance(answer, bool):
         return answer
@@ -54,7 +54,7 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
             found = relations(inner, fact)
         except Silent:
             continue
-        text = inner.text(fact)  # type: ignore[arg-type]
+        text = inner.text(fact)
         if isinstance(found, bool):
             if not found:
                 raise mistake(
@@ -66,7 +66,7 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
                 )
             continue
         for op, left, right in found:
-            answer = facts.prove(op, left, right)  # type: ignore[arg-type]
+            answer = facts.prove(op, left, right)
             if answer is False:
                 raise mistake(
                     "E0210",
@@ -85,7 +85,7 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
                         others=((fact.span, "required here"),),
                         help=f"add `where {left} {op} {right}` to the header of the network",
                     )
-                facts = facts.with_fact(op, left, right)  # type: ignore[arg-type]
+                facts = facts.with_fact(op, left, right)
     inner.builder.facts = facts
 
 
@@ -136,15 +136,15 @@ def assume_where(body: Body, header: s.Header) -> Facts:
         found = relations(body, fact)
         if isinstance(found, bool):
             if not found:
-                raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)  # type: ignore[arg-type]
+                raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)
             continue
         for op, left, right in found:
             if left.is_const and right.is_const:
                 if not COMPARISON[op](left.value, right.value):
-                    raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)  # type: ignore[arg-type]
+                    raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)
                 continue
-            if facts.prove(op, left, right) is False:  # type: ignore[arg-type]
-                raise mistake("E0210", f"`{body.text(fact)}` contradicts the facts before it", fact.span)  # type: ignore[arg-type]
+            if facts.prove(op, left, right) is False:
+                raise mistake("E0210", f"`{body.text(fact)}` contradicts the facts before it", fact.span)
             facts = _with(facts, op, left, right)
     for name, origin in body.dims.items():
         low, high = facts.bounds(origin.value.dim)
@@ -158,10 +158,10 @@ def assume_where(body: Body, header: s.Header) -> Facts:
     return facts
 
 
-def _with(facts: Facts, op: str, left: Dim, right: Dim) -> Facts:
+def _with(facts: Facts, op: RelationOp, left: Dim, right: Dim) -> Facts:
     if right.is_const and str(left) in left.symbols and op in (">=", "<=", ">", "<"):
         value = right.value
         low = value if op == ">=" else value + 1 if op == ">" else None
         high = value if op == "<=" else value - 1 if op == "<" else None
         return facts.with_bounds(str(left), low, high)
-    return facts.with_fact(op, left, right)  # type: ignore[arg-type]
+    return facts.with_fact(op, left, right)

@@ -19,7 +19,7 @@ from netdsl.check.names import check_function
 from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
-from netdsl.check.types import dim_symbol, tensor_type
+from netdsl.check.types import dim_symbol, tensor_type, written_axes
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
 from netdsl.collector import deep_recursion, paused_collection
 from netdsl.diagnostics import NetError
@@ -124,6 +124,7 @@ class Session:
                 check_function(statics.static_body(self.checker(training=False), self.file, {}, own.span), own)
         for error in claim_mistakes(self.file):
             self.reporter.add(error.diagnostic)
+        self.reporter.sort(self.source)
         return checked
 
 
@@ -222,10 +223,8 @@ def own_float(header: s.Header, default: DType) -> DType:
 
 
 def _names_in(written: s.TypeExpr) -> list[s.Name]:
-    if isinstance(written, s.TupleType):
-        return [n for f in written.fields for n in _names_in(f.type)]
     found: list[s.Name] = []
-    pending: list[s.Expr] = [e for group in written.groups for e in group]
+    pending = written_axes(written)
     while pending:
         e = pending.pop(0)
         if isinstance(e, s.Name):
@@ -331,14 +330,8 @@ def _check_rigid(body: Body, file: FileScope, decl: s.Block) -> None:
             statics.convert(body, 0, param.type, param.span, f"`{param.name}`")
         bind_static(body, param, value)
     leading = [p for p in header.params if isinstance(p.type, s.NamedType)]
-    if any(isinstance(e, s.Dots) for p in leading for e in _all_axes(p.type)):
+    if any(isinstance(e, s.Dots) for p in leading for e in written_axes(p.type)):
         body.leading = ()
     tensors = _free_inputs(body, header)
     body.builder.facts = assume_where(body, header)
     check_template(BlockRef(decl, file), body, tensors, {})
-
-
-def _all_axes(written: s.TypeExpr) -> list[s.Expr]:
-    if isinstance(written, s.TupleType):
-        return [e for f in written.fields for e in _all_axes(f.type)]
-    return [e for group in written.groups for e in group]

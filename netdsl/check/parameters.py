@@ -7,7 +7,7 @@ from netdsl.check.assignments import check_fresh
 from netdsl.check.builder import ParamEntry, join
 from netdsl.check.initialiser_names import init_of
 from netdsl.check.report import Mistake, mistake
-from netdsl.check.types import check_result, tensor_type
+from netdsl.check.types import check_result, tensor_type, written_axes
 from netdsl.check.values import TensorValue
 from netdsl.ir import Init, Value
 from netdsl.source import Span
@@ -80,7 +80,8 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
     if network is not None:
         name = network.header.name
         for param in network.header.params:
-            others.extend((e.span, f"`{free}` is left free here") for e in _axis_names(param.type) if e.id == free)
+            names = [e for e in written_axes(param.type) if isinstance(e, s.Name) and e.id == free]
+            others.extend((e.span, f"`{free}` is left free here") for e in names)
     return mistake(
         "E0212",
         f"the free dimension `{free}` sizes the parameter `{path}`: {size} is known only at run time",
@@ -89,12 +90,6 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
         others=tuple(others[:1]),
         help=f"make it static: `network {name}[{free}: int]`",
     )
-
-
-def _axis_names(written: s.TypeExpr) -> list[s.Name]:
-    if isinstance(written, s.TupleType):
-        return [n for f in written.fields for n in _axis_names(f.type)]
-    return [e for group in written.groups for e in group if isinstance(e, s.Name)]
 
 
 def _check_size(body: "Body", declared: TensorType, statement: s.ParamDecl) -> None:

@@ -26,7 +26,7 @@ from netdsl.check.values import (
     describe,
 )
 from netdsl.did_you_mean import suggest
-from netdsl.dims import Dim, DimError, Facts
+from netdsl.dims import RELATION_OPS, Dim, DimError, Facts
 from netdsl.source import Span
 from netdsl.tensor_type import DType
 
@@ -123,7 +123,7 @@ def _dims(body: Body, expr: s.Binary, left: "DimValue | int", right: "DimValue |
     op = expr.op
     facts = body.builder.facts
     if op in COMPARISON:
-        answer = facts.prove(op, a, b)  # type: ignore[arg-type]
+        answer = facts.prove(RELATION_OPS[op], a, b)
         if answer is None:
             if body.generic:
                 raise Silent
@@ -274,10 +274,12 @@ def convert(body: Body, value: CheckValue, written: s.TypeExpr, span: Span, what
                     span,
                     help=f"make it static: `[{number}: int]` in the network's header" if number.name else None,
                 )
-        case "dim" if whole or isinstance(number, DimValue):
-            return value if isinstance(value, DimValue) else DimValue(Dim.of(number))  # type: ignore[arg-type]
-        case "float" if whole or isinstance(number, float):
-            return float(number)  # type: ignore[arg-type]
+        case "dim" if isinstance(value, DimValue):
+            return value
+        case "dim" if isinstance(number, int) and whole:
+            return DimValue(Dim.of(number))
+        case "float" if isinstance(number, (int, float)) and not isinstance(number, bool):
+            return float(number)
         case "bool" if isinstance(value, bool):
             return value
         case "str" if isinstance(value, str):

@@ -7,7 +7,7 @@ from netdsl import syntax as s
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.origins import element_label, places, rank_label, size_label
 from netdsl.check.report import Mistake, Silent, mistake
-from netdsl.check.values import POISON, DimValue, TensorValue, describe
+from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.source import Span
@@ -275,7 +275,14 @@ def _bind_dtype(body: Body, written: s.NamedType, found: DType, param: s.TensorP
     return dtype
 
 
-def check_result(body: Body, written: s.NamedType, value: object, place: Span, what: str) -> TensorValue:
+def written_axes(written: s.TypeExpr) -> list[s.Expr]:
+    """Everything in the brackets of a type, those of its fields too."""
+    if isinstance(written, s.TupleType):
+        return [e for f in written.fields for e in written_axes(f.type)]
+    return [e for group in written.groups for e in group]
+
+
+def check_result(body: Body, written: s.NamedType, value: CheckValue, place: Span, what: str) -> TensorValue:
     """Match a result with its declared type; names met first here are bound. Returns it under the declared type.
 
     Raises: Mistake E0214.
@@ -286,7 +293,7 @@ def check_result(body: Body, written: s.NamedType, value: object, place: Span, w
         dtype, _ = element_type(body, written)
         value = body.tensor(value, place, like=dtype)
     if not isinstance(value, TensorValue):
-        raise mistake("E0214", f"{what} needs a tensor, found {describe(value)}", place)  # type: ignore[arg-type]
+        raise mistake("E0214", f"{what} needs a tensor, found {describe(value)}", place)
     found = value.type
     exprs = _axis_exprs(written)
     dots = [i for i, e in enumerate(exprs) if isinstance(e, s.Dots)]
