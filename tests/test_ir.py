@@ -180,7 +180,7 @@ def test_a_region_that_reads_from_outside_is_found() -> None:
     inner = region.nodes[0]
     leaking = replace(inner, operands=(graph.inputs[0][1], *inner.operands[1:]))
     broken = replace(loop, regions=(replace(region, nodes=(leaking, *region.nodes[1:])),))
-    with pytest.raises(InvalidGraph, match="outside its region|: E0"):
+    with pytest.raises(InvalidGraph, match=r"outside its region|: E0"):
         verify(_replaced(graph, loop, broken), instances=False)
 
 
