@@ -23,7 +23,8 @@ class Axis:
 
     def __str__(self) -> str:
         size = str(self.size)
-        return size if self.name is None or self.name == size else f"{self.name}={size}"
+        is_shown = self.name is not None and not self.name.startswith("..") and self.name != size
+        return f"{self.name}={size}" if is_shown else size
 
 
 @dataclass(frozen=True, slots=True)

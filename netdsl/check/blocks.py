@@ -184,6 +184,7 @@ def bind_arguments(
 
     Raises: Mistake E0323: too many or too few; E0330: no such input.
     """
+    caller = inner.caller or inner
     params = {p.name: p for p in header.params}
     slots: dict[str, Argument] = {}
     given: dict[str, TensorValue] = {}
@@ -205,7 +206,7 @@ def bind_arguments(
                 raise mistake("E0331", f"`{argument.name}` is given twice", argument.span)
             slots[argument.name] = argument
         elif argument.name in declared:
-            given[argument.name] = inner.tensor(argument.value, argument.span, what=f"`{argument.name}`")
+            given[argument.name] = caller.tensor(argument.value, argument.span, what=f"`{argument.name}`")
         else:
             known = [*params, *declared]
             near = suggest(argument.name, known)
@@ -240,7 +241,7 @@ def bind_arguments(
         like = None
         if not isinstance(argument.value, TensorValue):
             like = next((t.type.dtype for t in tensors.values()), None)
-        value = inner.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
+        value = caller.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
         tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
     return tensors, given
 

@@ -1,7 +1,7 @@
 """The session of one check: files, memoised bodies, mode, and name look-up."""
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
@@ -76,7 +76,13 @@ class Checker:
                     help="define it on both sides, or before the `if`",
                 )
             return found.value
-        return self.global_name(body.file, name, span, body.scope.visible())
+        try:
+            return self.global_name(body.file, name, span, body.scope.visible())
+        except Mistake as error:
+            if error.diagnostic.help is None and any(label == name for _, label in body.builder.used_names):
+                help = f"`{name}` is a label, which names parameters; a value gets its name by `{name} = ..`"
+                raise Mistake(replace(error.diagnostic, help=help)) from None
+            raise
 
     def global_name(self, file: FileScope, name: str, span: Span, locals: Sequence[str] = ()) -> CheckValue:
         """A name outside any body. Raises: Mistake E0300, with a suggestion out of `locals` too."""

@@ -36,10 +36,10 @@ def children(node: object) -> Iterator[object]:
                 yield item
 
 
-def check_names(body: "Body", side: s.Body) -> None:
-    """Report names in an untaken branch that stand for nothing."""
+def check_names(body: "Body", code: s.Body | s.Statement) -> None:
+    """Report names that stand for nothing in code that is not run."""
     if not body.file.is_std:
-        _check_names(body, side, set())
+        _check_names(body, code, set())
 
 
 def check_function(body: "Body", function: s.Const) -> None:
@@ -71,7 +71,7 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             local.update(i.name for i in (*items, *sequences) if i.name is not None)
             local.add("before")
         pending.extend(children(node))
-    for name in used:
+    for name in sorted(used, key=lambda name: name.span.start):
         if name.id in local or name.id == "training" or name.id in INITIALISERS or name.id in body.file.modules:
             continue
         found = body.scope.find(name.id)

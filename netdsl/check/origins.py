@@ -1,5 +1,6 @@
 """Where a size, a rank or an element type came from, for messages about types that do not fit."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,12 @@ def shape_mistake(
     for label in _origins(body, error, operands):
         if all(not _overlap(label.span, known.span) for known in (primary, *others)):
             others.append(label)
-    return Mistake(Diagnostic(error.code, error.title, primary, tuple(others), error.notes, help=_help(body, error)))
+    title = _LEADING.sub(r"the leading axis \1", error.title)
+    return Mistake(Diagnostic(error.code, title, primary, tuple(others), error.notes, help=_help(body, error)))
+
+
+#: An axis that `..` stands for, as its local name.
+_LEADING = re.compile(r"`\.\.(\d+)`")
 
 
 def _origins(body: "Body", error: ShapeError, operands: Sequence[TensorValue]) -> Iterator[Label]:
@@ -224,7 +230,9 @@ def _overlap(left: Span, right: Span) -> bool:
 
 
 def _help(body: "Body", error: ShapeError) -> str | None:
-    """No help that would make a free dimension constant: that is an error of its own (E0213)."""
+    """No help that would make a free dimension constant (E0213), or that names what has no name."""
+    if error.help and "`.." in error.help:
+        return None
     if error.code == "E0208" and error.help and error.help.startswith("add `where ") and "==" in error.help:
         sides = error.help.removeprefix("add `where ").split("`")[0].split(" == ")
         numbers = [side for side in sides if side.isdigit()]

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.dims import DimError
 from netdsl.record import dataclass
-from netdsl.source import Span
+from netdsl.source import Source, Span
 
 
 @dataclass(eq=False)
@@ -119,6 +119,17 @@ class Reporter:
                 return
             self._seen.add(key)
         self.diagnostics.append(replace(diagnostic, chain=tuple(self._chain())))
+
+    def sort(self, first: Source) -> None:
+        """Order the diagnostics by file, `first` before the others, and by place."""
+
+        def place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
+            if diagnostic.primary is None:
+                return False, "", 0
+            span = diagnostic.primary.span
+            return span.source is not first, span.source.path, span.start
+
+        self.diagnostics.sort(key=place)
 
     def _at_call(self, diagnostic: Diagnostic) -> Diagnostic:
         """The diagnostic of a place in the standard library, about the user's call that led there."""

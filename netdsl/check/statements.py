@@ -27,9 +27,16 @@ def run_statements(body: "Body", statements: Sequence[s.Statement]) -> None:
                 _RUN[type(statement)](body, statement)
         except Mistake as error:
             body.checker.reporter.add(error.diagnostic)
-            _poison(body, statement)
+            _give_up(body, statement)
         except Silent:
-            _poison(body, statement)
+            _give_up(body, statement)
+
+
+def _give_up(body: "Body", statement: s.Statement) -> None:
+    """What a wrong statement assigns is unknown from here on; the names in the rest of it are still looked up."""
+    if not body.checker.reporter.is_spent:
+        check_names(body, statement)
+    _poison(body, statement)
 
 
 def run_result(body: "Body", block: s.Body) -> tuple[CheckValue, Span | None]:
@@ -49,6 +56,7 @@ def run_result(body: "Body", block: s.Body) -> tuple[CheckValue, Span | None]:
         body.checker.reporter.add(error.diagnostic)
     except Silent:
         pass
+    _give_up(body, last)
     return POISON, last.span
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.body import Body, DimOrigin
-from netdsl.check.origins import element_label, places, rank_label, size_label
+from netdsl.check.origins import dimension_label, element_label, places, rank_label, size_label
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
+from netdsl.diagnostics import Label
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.source import Span
@@ -202,12 +203,14 @@ def _bind_axis(
         if before is not None and axis.name is not None and before != axis.name:
             raise mistake(
                 "E0207",
-                f"{label} meets two different axes: `{wanted.name}` is already `{before}`, "
-                f"and here it is `{axis.name}`",
+                f"{label} needs the axis `{before}`, found `{axis.name}`",
                 place,
                 f"this is {found}",
-                others=((expr.span, f"`{wanted.name}` stands here"),),
-                help=f"rename one: `rename[{axis.name}, {before}](..)`",
+                others=(
+                    (expr.span, f"`{wanted.name}` stands for the axis `{before}` of the caller"),
+                    *places(body.caller, place, _axis_label, *(of or (None,))),
+                ),
+                help=f"rename it: `rename[{axis.name}, {before}](..)`",
             )
         if before is None:
             body.callers[wanted.name] = axis.name
@@ -227,6 +230,10 @@ def _bind_axis(
         others += places(body.caller, place, size_label, *(of or (None,)))
         raise mistake(error.code, title, place, f"this is {found}", others=tuple(others), help=error.help) from None
     return merged
+
+
+def _axis_label(body: Body, tensor: TensorValue, axis: int) -> Label | None:
+    return dimension_label(body, tensor.type.axes[axis].name)
 
 
 def _bind_dtype(body: Body, written: s.NamedType, found: DType, param: s.TensorParam, place: Span) -> DType:
