@@ -43,6 +43,11 @@ def _leaky_relu(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str,
     return e.node("Where", e.node("Less", x, e.constant(0, F64))[0], small, x)
 
 
+def _double_relu(e: Emitter, x: str) -> str:
+    """ONNX Runtime 1.32 cannot load a model in which a float64 `Clip` reads a `Relu`: it fails to fuse them."""
+    return e.node("Max", x, e.constant(0, F64, ()))[0]
+
+
 def _elu(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     assert isinstance(node.op, Elu)
     dtype = node.result.type.dtype
@@ -141,7 +146,7 @@ def _clip(low: float, high: float) -> Lower:
 
 
 TABLE: dict[type[Op], Lower] = {
-    Relu: operator("Relu"),
+    Relu: operator("Relu", _double_relu),
     LeakyRelu: _leaky_relu,
     Elu: _elu,
     Selu: operator("Selu", _double_selu, alpha=SELU_ALPHA, gamma=SELU_SCALE),

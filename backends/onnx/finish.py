@@ -17,6 +17,7 @@ def finish(emitter: GraphEmitter, outputs: Sequence[tuple[str, str]]) -> None:
     for name, value in outputs:
         _name_output(emitter, name, value)
     _fold_layouts(emitter)
+    _cast_before_transpose(emitter)
     live = _drop_dead(emitter)
     for name in [n for n in emitter.initializers if n not in live]:
         del emitter.initializers[name]
@@ -64,6 +65,31 @@ def _fold_layouts(emitter: GraphEmitter) -> None:
             else:
                 replaced[record.outputs[0]] = folded
         scope.records = kept
+
+
+def _cast_before_transpose(emitter: GraphEmitter) -> None:
+    """Let no `MatMul` read a cast transpose: ONNX Runtime 1.32 ends the process when it fuses the three."""
+    for scope in list(_scopes(emitter.root)):
+        makers = {name: record for record in scope.records for name in record.outputs}
+        kept: list[Record] = []
+        for record in scope.records:
+            if record.op_type == "MatMul":
+                record.inputs = tuple(_turned(emitter, makers, name, record, kept) for name in record.inputs)
+            kept.append(record)
+        scope.records = kept
+
+
+def _turned(
+    emitter: GraphEmitter, makers: Mapping[str, Record], name: str, reader: Record, records: list[Record]
+) -> str:
+    cast = makers.get(name)
+    transpose = makers.get(cast.inputs[0]) if cast is not None and cast.op_type == "Cast" else None
+    if cast is None or transpose is None or transpose.op_type != "Transpose":
+        return name
+    first, second = emitter.unique(cast.name), emitter.unique(transpose.name)
+    records.append(Record("Cast", transpose.inputs, (first,), cast.attributes, first, reader.source))
+    records.append(Record("Transpose", (first,), (second,), transpose.attributes, second, reader.source))
+    return second
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:

@@ -14,13 +14,16 @@ from netdsl.tensor_type import F16, F32, F64, I64, DType, TensorType
 
 
 def _layer_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
-    """ONNX Runtime's kernel refuses to normalise over no elements, so it is for sizes that are known to be above 0."""
+    """ONNX Runtime's kernel refuses to normalise over no elements, so it is for sizes that are known to be above 0.
+
+    It holds `eps` in float32, which is too coarse for float64 here and in the other norms.
+    """
     op = node.op
     assert isinstance(op, LayerNorm)
     x_type = node.operand_types[0]
     x, *others = operands
     sizes = x_type.sizes[-op.axes_count :]
-    if _is_filled(sizes):
+    if _is_filled(sizes) and x_type.dtype != F64:
         scale = others[0] if others else e.constant(np.ones([size.value for size in sizes]), x_type.dtype)
         return e.node("LayerNormalization", x, scale, *others[1:], axis=-op.axes_count, epsilon=op.eps)
     y = _standard(e, x, tuple(range(x_type.rank - op.axes_count, x_type.rank)), op.eps, x_type.dtype)
@@ -33,7 +36,7 @@ def _rms_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     x_type = node.operand_types[0]
     x, *others = operands
     sizes = x_type.sizes[-1:]
-    if e.opset >= 23 and _is_filled(sizes):
+    if e.opset >= 23 and _is_filled(sizes) and x_type.dtype != F64:
         scale = others[0] if others else e.constant(np.ones(sizes[0].value), x_type.dtype)
         return e.node("RMSNormalization", x, scale, epsilon=op.eps)
     wide, dtype = _widened(e, x, x_type.dtype)
@@ -68,7 +71,13 @@ def _batch_norm(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str,
     op = node.op
     assert isinstance(op, BatchNorm)
     x, mean, var, weight, bias = operands
-    return e.node("BatchNormalization", x, weight, bias, mean, var, epsilon=op.eps)
+    x_type = node.operand_types[0]
+    if x_type.dtype != F64:
+        return e.node("BatchNormalization", x, weight, bias, mean, var, epsilon=op.eps)
+    (root,) = e.node("Sqrt", e.node("Add", var, e.constant(op.eps, F64, ()))[0])
+    (scale,) = e.node("Div", weight, root)
+    (centred,) = e.node("Sub", x, _per_channel(e, mean, x_type))
+    return (_affine(e, centred, [_per_channel(e, other, x_type) for other in (scale, bias)]),)
 
 
 def _moments(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ def _max_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     (x,) = operands
     padding, over = op.padding, _overhang(node, op, op.dilation)
     done: Sequence[Dim | int] = ()
-    if all(size.is_const for size in over):
-        padding = _with_ends(padding, [size.value for size in over])
+    whole = _with_ends(padding, [size.value if size.is_const else 0 for size in over])
+    if all(size.is_const for size in over) and _is_taken(whole, op.kernel):
+        padding = whole
     else:
         done = _with_dim_ends(padding, over)
         x = padded(e, x, done, node.result.type.dtype, value=-np.inf)
@@ -42,11 +43,12 @@ def _avg_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     ones = (1,) * len(op.kernel)
     over = _overhang(node, op, ones)
     is_exact = all(size == 0 for size in over)
-    if dtype != F64 and all(size.is_const for size in over):
-        ends = _with_ends((0,) * len(op.padding), [size.value for size in over])
+    ends = _with_ends((0,) * len(op.padding), [size.value if size.is_const else 0 for size in over])
+    whole = _with_ends(op.padding, ends[1::2])
+    if dtype != F64 and all(size.is_const for size in over) and _is_taken(whole, op.kernel):
         done = op.padding if not is_exact and op.count_include_pad else ()
         x = padded(e, x, done, dtype) if done else x
-        padding = ends if op.count_include_pad and not is_exact else _with_ends(op.padding, ends[1::2])
+        padding = ends if op.count_include_pad and not is_exact else whole
         counts = op.count_include_pad and is_exact and any(padding)
         attributes = {"kernel_shape": op.kernel, "strides": op.stride, "pads": onnx_pads(padding)}
         return (_pool(e, node, "AveragePool", x, done, attributes | {"count_include_pad": int(counts)}),)
@@ -167,6 +169,11 @@ def _overhang(node: Node, op: MaxPool | AvgPool, dilation: tuple[int, ...]) -> l
         return [Dim.of(0)] * len(op.kernel)
     sizes, counts = node.operand_types[0].sizes[2:], node.result.type.sizes[2:]
     return [dmax(size, 0) for size in overhang(sizes, counts, extents(op.kernel, dilation), op.stride, op.padding)]
+
+
+def _is_taken(padding: Sequence[int], kernel: Sequence[int]) -> bool:
+    """Whether ONNX Runtime takes the padding: less than the kernel's size, dilated or not."""
+    return all(max(padding[2 * at : 2 * at + 2]) < size for at, size in enumerate(kernel))
 
 
 def _with_ends(padding: Sequence[int], over: Sequence[int]) -> tuple[int, ...]:
