@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from netdsl.dims import Dim
 from netdsl.instances import ancestors
 from netdsl.ir import Graph, Instance, Node, Param, Value, walk
 from netdsl.ir_source_ops import (
@@ -299,15 +300,20 @@ def _unbound(row: Instance, nodes: Sequence[Node]) -> list[str]:
     """Symbols that a block uses before an axis of an input, or none at all, is that symbol."""
     bound: set[str] = set()
     missing: set[str] = set()
-    for size in (size for v in row.inputs for size in v.type.sizes):
+    for size in (size for v in row.inputs for size in (*v.type.sizes, *_table(v))):
         if str(size) in size.symbols:
             bound.add(str(size))
         else:
             missing |= size.symbols - bound
     for node in walk(nodes):
-        for size in (*node.op.dims(), *(size for v in node.results for size in v.type.sizes)):
+        for size in (*node.op.dims(), *(size for v in node.results for size in (*v.type.sizes, *_table(v)))):
             missing |= size.symbols - bound
     return sorted(missing)
+
+
+def _table(value: Value) -> tuple[Dim, ...]:
+    table = value.type.dtype.table
+    return (table.size,) if table is not None else ()
 
 
 def _renumbered(text: str, start: int) -> str:

@@ -221,8 +221,8 @@ def _finished(d: Draft, seed: int, taps: list[tuple[str, Value]], coverage: Cove
         facts=d.facts,
     )
     training = _training(d, graph)
-    graph = _rooted(graph)
-    training = _rooted(training) if training is not None else None
+    graph = rooted(graph)
+    training = rooted(training) if training is not None else None
     coverage.add(training or graph)
     samples = tuple(
         Sample(
@@ -258,7 +258,7 @@ def _alive(nodes: list[Node], wanted: set[Value]) -> list[Node]:
     return kept[::-1]
 
 
-def _rooted(graph: Graph) -> Graph:
+def rooted(graph: Graph) -> Graph:
     """The graph with the row of the network itself."""
     inputs, outputs = tuple(v for _, v in graph.inputs), tuple(v for _, v in graph.outputs)
     root = Instance(-1, graph.name, (), "", NO_SPAN, inputs, outputs, digest(graph.nodes, inputs, outputs))

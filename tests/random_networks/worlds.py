@@ -39,6 +39,8 @@ UNIT = {"f64": 2.0**-50, "f32": 2.0**-22, "f16": 2.0**-10, "bf16": 2.0**-7}
 #: Largest (relative, absolute) error of any value, a quarter of the table's tolerance but for f16.
 NOISE = {"f64": (2.5e-10, 2.5e-10), "f32": (2.5e-5, 2.5e-6), "f16": (1.5e-2, 1.5e-3), "bf16": (5e-2, 5e-2)}
 LARGEST = {"f64": 1e4, "f32": 1e4, "f16": 512.0, "bf16": 1e3}
+#: Below this a number may become 0.
+TINY = {"f64": 2.0**-1022, "f32": 2.0**-126, "f16": 2.0**-14, "bf16": 2.0**-126}
 LARGEST_INT = 1_000_000
 #: A jump stays this many times the error of what may cross it away.
 MARGIN = 25.0
@@ -128,7 +130,8 @@ def _rounded(array: Array, t: TensorType, rng: np.random.Generator, lost: Array 
     unit = UNIT[t.dtype.name]
     scale = float(np.max(np.abs(array), initial=0.0))
     relative = 1.0 + unit * rng.uniform(-1.0, 1.0, array.shape)
-    return np.asarray(array * relative + unit * (0.25 * scale + lost) * rng.uniform(-1.0, 1.0, array.shape))
+    absolute = unit * (0.25 * scale + lost) + TINY[t.dtype.name]
+    return np.asarray(array * relative + absolute * rng.uniform(-1.0, 1.0, array.shape))
 
 
 def _lost(node: Node, exact: Sequence[Array]) -> Array | float:
