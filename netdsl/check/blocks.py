@@ -1,7 +1,6 @@
 """Calls of blocks: a header is bound, a body is checked once for its types, and stamped out at each call."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -16,7 +15,16 @@ from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.results import body_result, map_result
 from netdsl.check.scope import Scope
 from netdsl.check.types import bind_input
-from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, InstanceRef, TensorValue, print_static
+from netdsl.check.values import (
+    POISON,
+    BlockRef,
+    CheckValue,
+    DimValue,
+    InstanceRef,
+    TensorValue,
+    instances_in,
+    print_static,
+)
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Value
@@ -76,8 +84,6 @@ def call_block(
         )
     checker.limits.check_nodes(body.builder.size + template.size + 1, span)
     checker.work.steps += template.size // NODES_A_STEP
-    if instance is not None and owner is not body.builder:
-        _make_in_owner(instance, template, owner)
     mapping = stamp(
         template,
         body.builder,
@@ -86,13 +92,13 @@ def call_block(
         path,
         span,
         shared,
+        owner,
     )
     if instance is not None:
         instance.is_bound = True
-    for argument in ref.statics:
-        if isinstance(argument[1], InstanceRef):
-            states = argument[1].owner.states
-            states.update({p: mapping.get(v, v) for p, v in states.items()})
+    for given_instance in instances_in(v for _, v in ref.statics):
+        states = given_instance.owner.states
+        states.update({p: mapping.get(v, v) for p, v in states.items()})
     result = map_result(inner, template.result, header, mapping)
     if label is not None and isinstance(result, TensorValue) and not body.builder.regions:
         body.builder.tap(join(body.path, label.name), result.value)
@@ -123,16 +129,6 @@ def _check_shared(instance: "InstanceRef | None", template: Template, span: Span
                 span,
                 others=((instance.span, "declared here"),),
             )
-
-
-def _make_in_owner(instance: InstanceRef, template: Template, owner: Builder) -> None:
-    """Parameters of a shared instance live where its `let` stands, also when the first call is further inside."""
-    for entry in template.params:
-        if entry.path not in instance.params:
-            full = join(instance.path, entry.path)
-            made = replace(entry, path=full, value=Value(entry.value.type, full))
-            owner.add_param(made)
-            instance.params[entry.path] = TensorValue(made.value, entry.type)
 
 
 def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> Body:
@@ -306,7 +302,7 @@ def template_of(
             checker.depth -= 1
     if len(checker.reporter.diagnostics) > before:
         template = None
-    if not any(isinstance(v, InstanceRef) and v.owner.states for _, v in ref.statics):
+    if not any(i.owner.states for i in instances_in(v for _, v in ref.statics)):
         checker.memo[key] = template
     return template
 

@@ -138,28 +138,27 @@ def stamp(
     path: str,
     span: Span,
     shared: dict[str, TensorValue] | None = None,
+    owner: Builder | None = None,
 ) -> dict[Value, Value]:
     """Copy a template's nodes into `into` and return the map from its values to the new ones.
 
     Args:
         path:   parameter path of the call in `into`.
-        shared: parameters of a `let` instance by relative path; those present are used instead of made, the
-                others are made and added.
+        shared: parameters of a `let` instance by relative path; those made here are added.
+        owner:  where parameters and states live; `into` but for a `let` instance that was given to a block.
     """
+    owner = owner or into
     mapping: dict[Value, Value] = dict(zip(template.inputs, arguments, strict=True))
     mapping.update(zip((v for _, v in template.given), given, strict=True))
     for entry in template.params:
         full = join(path, entry.path)
-        known = into.params.get(full)
-        if known is None and shared is not None and entry.path in shared:
-            mapping[entry.value] = shared[entry.path].value
-            continue
+        known = owner.params.get(full)
         if known is None:
             known = replace(entry, path=full, value=Value(entry.value.type, full))
-            into.add_param(known)
+            owner.add_param(known)
             if shared is not None:
                 shared[entry.path] = TensorValue(known.value, entry.type)
-        mapping[entry.value] = into.states[full] if entry.kind == "state" else known.value
+        mapping[entry.value] = owner.states[full] if entry.kind == "state" else known.value
     base = len(into.instances) + 1
     made = [_copy(node, mapping, base) for node in template.nodes]
     for node in made:
@@ -198,7 +197,7 @@ def stamp(
     for tap in template.taps if not into.regions else ():
         into.tap(join(path, tap.path), mapping.get(tap.value, tap.value))
     for name, value in template.updates:
-        into.states[join(path, name)] = mapping.get(value, value)
+        owner.states[join(path, name)] = mapping.get(value, value)
     into.depends_on_mode |= template.depends_on_mode
     return mapping
 

@@ -1,6 +1,6 @@
 """What names stand for while a network is checked: tensors, sizes, statics, blocks, instances."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,18 @@ CheckValue = (
     | str
     | None
 )
+
+
+def instances_in(values: "Iterable[CheckValue]") -> "Iterator[InstanceRef]":
+    """The `let` instances among statics, those inside lists and in the statics of blocks included."""
+    for value in values:
+        match value:
+            case InstanceRef():
+                yield value
+            case ListValue() | TupleValue():
+                yield from instances_in(value.items)
+            case BlockRef() | OpRef() | MacroRef():
+                yield from instances_in(v for _, v in value.statics)
 
 
 def describe(value: CheckValue) -> str:
