@@ -22,6 +22,7 @@ from netdsl.check.values import (
     DimValue,
     InstanceRef,
     TensorValue,
+    counted,
     instances_in,
     print_static,
 )
@@ -67,6 +68,8 @@ def call_block(
     shared = instance.params if instance is not None else None
     owner = instance.owner if instance is not None else body.builder
     _check_shared(instance, template, span)
+    if instance is not None and not instance.is_bound:
+        instance.first_call = span
     if template.updates and body.builder.regions:
         raise mistake(
             "E0349",
@@ -127,7 +130,7 @@ def _check_shared(instance: "InstanceRef | None", template: Template, span: Span
                 f"`{instance.path}` shares `{entry.path}`, which is {known.type} from its first call and "
                 f"would be {entry.type} here",
                 span,
-                others=((instance.span, "declared here"),),
+                others=((instance.span, "declared here"), (instance.first_call, "its first call")),
             )
 
 
@@ -192,7 +195,7 @@ def bind_arguments(
             if not free:
                 raise mistake(
                     "E0323",
-                    f"`{header.name}` takes {len(params)} {_tensors(len(params))}, found more",
+                    f"`{header.name}` takes {counted(len(params), 'tensor')}, found {len(arguments)}",
                     argument.span,
                     others=((header.name_span, "declared here"),),
                 )
@@ -222,8 +225,7 @@ def bind_arguments(
             if param.default is None:
                 raise mistake(
                     "E0323",
-                    f"`{header.name}` needs `{name}`: "
-                    f"it takes {len(params)} {_tensors(len(params))}, found {len(slots)}",
+                    f"`{header.name}` needs `{name}`: it takes {counted(len(params), 'tensor')}, found {len(slots)}",
                     span,
                     others=((param.span, "declared here"),),
                 )
@@ -240,10 +242,6 @@ def bind_arguments(
         value = caller.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
         tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
     return tensors, given
-
-
-def _tensors(count: int) -> str:
-    return "tensor" if count == 1 else "tensors"
 
 
 def _param_names(decl: "s.Block | s.Extern") -> list[str]:
@@ -282,6 +280,7 @@ def template_of(
         inner.leading,
         inner.generic,
     )
+    checker.used_blocks.add(id(ref.decl))
     if key in checker.memo:
         return checker.memo[key]
     if checker.depth >= checker.limits.depth:

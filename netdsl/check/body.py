@@ -139,9 +139,9 @@ class Body:
                 raise Silent
             raise mistake(
                 "E0302",
-                f"{what} must be known when building, and {value} is a free dimension",
+                f"{what} must be known when building, and `{value}` is a free dimension",
                 expr.span,
-                f"{value} is known only at run time",
+                f"`{value}` is known only at run time",
                 help=f"make it static: `[{value}: int]` in the network's header" if value.name else None,
             )
         raise mistake("E0302", f"{what} must be an int, found {describe(value)}", expr.span)

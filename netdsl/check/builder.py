@@ -61,6 +61,7 @@ class Builder:
     instances: list[Instance] = field(default_factory=list)
     taps: dict[str, Value] = field(default_factory=dict)
     used_names: dict[tuple[str, str], int] = field(default_factory=dict)
+    labels: dict[tuple[str, str], Span] = field(default_factory=dict)
     depends_on_mode: bool = False
     size: int = 0
     regions: list[list[Node]] = field(default_factory=list)

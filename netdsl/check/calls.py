@@ -11,7 +11,17 @@ from netdsl.check.labels import path_name, tap
 from netdsl.check.primitives import call_op
 from netdsl.check.report import Silent, mistake
 from netdsl.check.types import written_axes
-from netdsl.check.values import POISON, BlockRef, CheckValue, ConstFunction, InstanceRef, MacroRef, OpRef, describe
+from netdsl.check.values import (
+    POISON,
+    BlockRef,
+    CheckValue,
+    ConstFunction,
+    InstanceRef,
+    MacroRef,
+    OpRef,
+    counted,
+    describe,
+)
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
 
@@ -53,7 +63,7 @@ def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None
             if not free:
                 raise mistake(
                     "E0323",
-                    f"`{header.name}` takes {len(params)} statics, found more",
+                    f"`{header.name}` takes {counted(len(params), 'static')}, found {len(given)}",
                     arg.span,
                     others=((header.name_span, "declared here"),),
                 )

@@ -95,7 +95,6 @@ class Checker:
                 return ConstFunction(item, scope) if item.params is not None else constant_of(self, scope, item)
             if isinstance(item, s.Recipe):
                 raise mistake("E0307", f"`{name}` is a recipe, not a value", span)
-            self.used_blocks.add(id(item))
             return BlockRef(item, scope)
         if name in BUILTINS:
             return BUILTINS[name]

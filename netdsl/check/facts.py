@@ -3,7 +3,7 @@
 from netdsl import syntax as s
 from netdsl.check.body import Body
 from netdsl.check.origins import places, size_label
-from netdsl.check.report import Silent, mistake
+from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.statics import COMPARISON, plain
 from netdsl.check.values import POISON, CheckValue, DimValue, describe
 from netdsl.dims import RELATION_OPS, Dim, Facts, RelationOp
@@ -82,11 +82,18 @@ def prove_where(inner: Body, caller: Body, header: s.Header, span: Span) -> None
                         f"`{header.name}` needs `{text}`, and nothing says that {left} {op} {right}",
                         span,
                         "this call",
-                        others=((fact.span, "required here"),),
+                        others=((fact.span, "required here"), *_origins(inner, caller, fact, span)),
                         help=f"add `where {left} {op} {right}` to the header of the network",
                     )
                 facts = facts.with_fact(op, left, right)
     inner.builder.facts = facts
+
+
+def _false_of_statics(body: Body, header: s.Header, fact: s.Fact) -> Mistake:
+    title = f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}"
+    names = _names(fact)
+    others = tuple((p.span, f"`{p.name}` is given here") for p in header.statics if p.name in names)
+    return mistake("E0210", title, fact.span, others=others)
 
 
 def _names(fact: s.Fact) -> list[str]:
@@ -136,12 +143,12 @@ def assume_where(body: Body, header: s.Header) -> Facts:
         found = relations(body, fact)
         if isinstance(found, bool):
             if not found:
-                raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)
+                raise _false_of_statics(body, header, fact)
             continue
         for op, left, right in found:
             if left.is_const and right.is_const:
                 if not COMPARISON[op](left.value, right.value):
-                    raise mistake("E0210", f"`{header.name}` needs `{body.text(fact)}`{_values(body, fact)}", fact.span)
+                    raise _false_of_statics(body, header, fact)
                 continue
             if facts.prove(op, left, right) is False:
                 raise mistake("E0210", f"`{body.text(fact)}` contradicts the facts before it", fact.span)

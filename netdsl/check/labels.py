@@ -31,9 +31,11 @@ def take_label(body: "Body", label: s.Labelled) -> None:
             "E0333",
             f"`{label.name}` already names something here",
             label.name_span,
+            others=tuple((span, "used here") for at, span in body.builder.labels.items() if at == key),
             help="labels are unique within a block; inside `repeat`, label the loop",
         )
     body.builder.used_names[key] = 1
+    body.builder.labels[key] = label.name_span
 
 
 def path_name(target: "BlockRef | InstanceRef", func: s.Expr) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from netdsl.check.report import mistake
-from netdsl.check.values import DimValue, TensorValue
+from netdsl.check.values import DimValue, TensorValue, describe
 from netdsl.ops import creation
 from netdsl.ops.elementwise import Cast
 from netdsl.source import Span
@@ -31,7 +31,7 @@ def scalar(body: "Body", value: bool | int | float | DimValue, like: DType | Non
     if isinstance(value, bool) != (dtype.kind == "bool") or (isinstance(value, float) and dtype.kind != "float"):
         raise mistake(
             "E0201",
-            f"a {type(value).__name__} does not fit among {dtype} elements",
+            f"{describe(value)} does not fit among {dtype} elements",
             span,
             help=f"convert the tensor: `cast[{'bool' if isinstance(value, bool) else 'f32'}](..)`",
         )

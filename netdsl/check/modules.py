@@ -169,6 +169,7 @@ class Library:
                     else 'a file is imported by its path: `import "name.net": Block`',
                 )
             )
+            scope.lost.update(name.id for name in item.names)
             return
         self._bind(scope, item, target, parts[-1])
 
@@ -190,12 +191,14 @@ class Library:
                         help=f"did you mean `{near}`?" if near and not private else None,
                     )
                 )
+                scope.lost.add(name.id)
                 continue
             scope.imported[name.id] = (target, name.id)
 
     def _import_file(self, scope: FileScope, item: s.Import, importer: Path | None) -> None:
         def refuse(code: str, title: str, help: str | None = None) -> None:
             self.reporter.add(Diagnostic(code, title, Label(item.path_span), help=help))
+            scope.lost.update(name.id for name in item.names or ())
 
         text = item.path
         if "://" in text or text.startswith(("hf:", "git:")):

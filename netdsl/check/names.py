@@ -70,7 +70,7 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             sequences = over.items if isinstance(over, s.TupleExpr) else ()
             local.update(i.name for i in (*items, *sequences) if i.name is not None)
             local.add("before")
-        pending.extend(children(node))
+        pending.extend(child for child in children(node) if not _names_initialiser(node, child))
     for name in sorted(used, key=lambda name: name.span.start):
         if name.id in local or name.id == "training" or name.id in INITIALISERS or name.id in body.file.modules:
             continue
@@ -83,6 +83,11 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             is_dimension = body.checker.is_capital(name.id) and id(name) not in called
             if not is_dimension:
                 body.checker.reporter.add(error.diagnostic)
+
+
+def _names_initialiser(node: object, child: object) -> bool:
+    """Whether `child` is the name after `~`, which stands for an initialiser."""
+    return isinstance(node, s.ParamDecl) and child is node.init
 
 
 def _callee(node: s.Call | s.Pipe) -> s.Expr:

@@ -27,7 +27,7 @@ from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError, Facts
 from netdsl.ir import Graph, Instance, Param, Update, Value
 from netdsl.record import dataclass
-from netdsl.source import Source
+from netdsl.source import Source, Span
 from netdsl.tensor_type import DTYPES, F32, DType
 
 
@@ -139,6 +139,7 @@ def _network(
     before = len(checker.reporter.diagnostics)
     with checker.reporter.inside(header.name, header.name_span):
         try:
+            _check_header_names(header)
             bound = _bind_statics(body, decl, values)
             ref = replace(ref, statics=bound)
             tensors = _free_inputs(body, header)
@@ -200,12 +201,26 @@ def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
                 body.scope.bind(e.id, value, "dim", e.span)
                 body.dims[e.id] = DimOrigin(value, e.span, None)
     tensors: dict[str, TensorValue] = {}
+    before = len(body.checker.reporter.diagnostics)
     for param in header.params:
-        if param.name in tensors or body.scope.find(param.name) is not None:
-            raise mistake("E0311", f"`{param.name}` is declared twice", param.span, "second declaration")
-        declared = tensor_type(body, param.type)
-        tensors[param.name] = TensorValue(Value(declared.without_names(), param.name), declared)
+        try:
+            declared = tensor_type(body, param.type)
+            tensors[param.name] = TensorValue(Value(declared.without_names(), param.name), declared)
+        except Mistake as error:
+            body.checker.reporter.add(error.diagnostic)
+    if len(body.checker.reporter.diagnostics) > before:
+        raise Silent
     return tensors
+
+
+def _check_header_names(header: s.Header) -> None:
+    """Raises: Mistake E0311: two statics or inputs have one name."""
+    first: dict[str, Span] = {}
+    for param in (*header.statics, *header.params):
+        if param.name in first:
+            others = ((first[param.name], "first declaration"),)
+            raise mistake("E0311", f"`{param.name}` is declared twice", param.span, "second declaration", others=others)
+        first[param.name] = param.span
 
 
 def own_float(header: s.Header, default: DType) -> DType:
@@ -285,15 +300,17 @@ def _check_modes(evaluation: Graph, training: Graph, decl: s.Block, reporter: Re
                     "E0363", f"`{name}` is {a.type} in evaluation and {b.type} in training", decl.header.name_span
                 ).diagnostic
             )
-    first = {p.path: p.value.type for p in evaluation.params}
-    second = {p.path: p.value.type for p in training.params}
-    for path in first.keys() ^ second.keys():
+    first = {p.path: p for p in evaluation.params}
+    second = {p.path: p for p in training.params}
+    for path in sorted(first.keys() ^ second.keys()):
         mode = "training" if path in second else "evaluation"
+        made = (first.get(path) or second[path]).span
         reporter.add(
             mistake(
                 "E0363",
                 f"the parameter `{path}` exists in {mode} only",
                 decl.header.name_span,
+                others=((made, "declared here"),),
                 help="declare it before the `if training`",
             ).diagnostic
         )
@@ -306,6 +323,7 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header, generic=True)
     with checker.reporter.inside(header.name, header.name_span):
         try:
+            _check_header_names(header)
             _check_rigid(body, file, decl)
         except Mistake as error:
             checker.reporter.add(error.diagnostic)

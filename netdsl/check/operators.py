@@ -151,12 +151,13 @@ def _tensor_index(body: "Body", expr: s.Index, base: TensorValue, items: list[s.
 def _position(body: "Body", at: Dim, x: TensorValue, axis: int, span: Span) -> Dim:
     size = x.type.axes[axis].size
     facts = body.builder.facts
+    written = at
     if at.is_const and at.value < 0:
         at = facts.simplify(size + at)
     inside = facts.prove("<", at, size)
     low = facts.prove(">=", at, 0)
     if inside is False or low is False:
-        raise mistake("E0326", f"axis {axis} has {size} entries, and there is no entry {at}", span)
+        raise mistake("E0326", f"axis {axis} has {size} entries, and there is no entry {written}", span)
     if inside is None and not body.generic and not (size.is_const or at.is_const):
         raise mistake(
             "E0208", f"nothing says that {at} is below {size}", span, help=f"add `where {at} < {size}` to the header"
@@ -180,4 +181,9 @@ def _slice(body: "Body", expr: s.Index, x: TensorValue, item: s.Slice, axis: int
     stop = bound(item.stop, size, "stop")
     if start == 0 and stop == size:
         return x
+    if facts.prove("<=", stop, size) is False or facts.prove(">=", start, 0) is False:
+        title = f"axis {axis} has {size} entries, and a slice of it cannot go from {start} to {stop}"
+        raise mistake("E0326", title, item.span, others=((expr.base.span, f"this is {x.type}"),))
+    if facts.prove("<=", start, stop) is False:
+        raise mistake("E0326", f"a slice cannot go backwards, from {start} to {stop}", item.span)
     return body.apply1(Slice(axis, start, stop), (x,), expr.span, (expr.base.span,))

@@ -239,4 +239,6 @@ def _help(body: "Body", error: ShapeError) -> str | None:
         names = [side for side in sides if side.isidentifier()]
         if numbers and names:
             return f"if {names[0]} is always {numbers[0]}, write {numbers[0]} in place of `{names[0]}`"
+    if error.code == "E0217" and error.help is None and "needs float" in error.title:
+        return "convert it: `cast[f32](..)`"
     return error.help

@@ -7,8 +7,10 @@ from netdsl.check.assignments import check_fresh
 from netdsl.check.builder import ParamEntry, join
 from netdsl.check.initialiser_names import init_of
 from netdsl.check.report import Mistake, mistake
+from netdsl.check.scope import FIXED
 from netdsl.check.types import check_result, tensor_type, written_axes
 from netdsl.check.values import TensorValue
+from netdsl.did_you_mean import suggest
 from netdsl.ir import Init, Value
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
@@ -120,11 +122,15 @@ def run_update(body: "Body", statement: s.Update) -> None:
     body.builder.depends_on_mode = True
     found = body.scope.find(statement.name)
     if found is None or found.kind != "state":
+        states = [path.rpartition(".")[2] for path, entry in body.builder.params.items() if entry.kind == "state"]
+        near = suggest(statement.name, states)
+        what = FIXED.get(found.kind, "none") if found is not None else "none"
         raise mistake(
             "E0351",
-            f"`update` writes a state, and `{statement.name}` is none",
+            f"`update` writes a state, and `{statement.name}` is {what}",
             statement.name_span,
-            help=f"declare it: `state {statement.name}: .. ~ zeros`",
+            others=((found.span, "declared here"),) if found is not None else (),
+            help=f"did you mean `{near}`?" if near else f"declare a state: `state {statement.name}: .. ~ zeros`",
         )
     if body.builder.regions:
         raise mistake(

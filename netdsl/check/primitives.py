@@ -15,6 +15,7 @@ from netdsl.check.values import (
     OpRef,
     TensorValue,
     TupleValue,
+    counted,
     describe,
 )
 from netdsl.did_you_mean import suggest
@@ -81,7 +82,8 @@ def make_op(body: "Body", ref: OpRef, span: Span) -> Op:
     for name, value in ref.statics:
         if name is None:
             if position >= len(plain):
-                raise mistake("E0323", f"`{ref.surface}` takes {len(plain)} statics, found more", ref.name_span or span)
+                title = f"`{ref.surface}` takes {counted(len(plain), 'static')}, found {len(ref.statics)}"
+                raise mistake("E0323", title, ref.name_span or span)
             f = plain[position]
             if f.metadata.get("variadic"):
                 values[f.name] = (*values.get(f.name, ()), value)
@@ -94,12 +96,14 @@ def make_op(body: "Body", ref: OpRef, span: Span) -> Op:
             values[pairs.name] = (*values.get(pairs.name, ()), (name, value))
             continue
         elif name not in (f.name for f in fields) or (pairs is not None and name == pairs.name):
-            near = suggest(name, [f.name for f in fields])
+            names = [f.name for f in fields]
+            near = suggest(name, names)
+            listed = f"its statics are {', '.join(names)}" if names else None
             raise mistake(
                 "E0330",
                 f"`{ref.surface}` has no static `{name}`",
                 ref.name_span or span,
-                help=f"did you mean `{near}`?" if near else None,
+                help=f"did you mean `{near}`?" if near else listed,
             )
         elif name in values:
             raise mistake("E0331", f"`{name}` is given twice", ref.name_span or span)

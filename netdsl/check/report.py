@@ -118,7 +118,7 @@ class Reporter:
             if key in self._seen:
                 return
             self._seen.add(key)
-        self.diagnostics.append(replace(diagnostic, chain=tuple(self._chain())))
+        self.diagnostics.append(replace(diagnostic, chain=self._chain(diagnostic.primary)))
 
     def sort(self, first: Source) -> None:
         """Order the diagnostics by file, `first` before the others, and by place."""
@@ -144,10 +144,16 @@ class Reporter:
             others.append(Label(mine[-1].made, "the instance is made here"))
         return replace(diagnostic, primary=Label(mine[-1].call, "in this call"), others=tuple(others))
 
-    def _chain(self) -> Iterator[str]:
+    def _chain(self, primary: Label | None) -> tuple[str, ...]:
         """Each block with the line in it that leads on: of the next call, and of the last one's declaration."""
+        links: list[tuple[str, int]] = []
         for index, frame in enumerate(self.frames):
             following = self.frames[index + 1].call if index + 1 < len(self.frames) else None
             place = following or frame.declared
-            file = "" if place.source is self.frames[0].declared.source else f"{place.source.path} "
-            yield f"{frame.name}, {file}line {place.line}"
+            is_here = primary is None or place.source is primary.span.source
+            link = f"{frame.name}, {'' if is_here else f'{place.source.path} '}line {place.line}"
+            if links and links[-1][0] == link:
+                links[-1] = link, links[-1][1] + 1
+            else:
+                links.append((link, 1))
+        return tuple(link if times == 1 else f"{link} ({times} times)" for link, times in links)

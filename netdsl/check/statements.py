@@ -8,7 +8,7 @@ from netdsl.check.assignments import run_assign, run_const, run_let
 from netdsl.check.names import assigned_names, check_names
 from netdsl.check.parameters import run_param, run_update
 from netdsl.check.report import Mistake, Silent, mistake
-from netdsl.check.scope import Binding
+from netdsl.check.scope import FIXED, Binding
 from netdsl.check.unrolling import run_for, run_repeat
 from netdsl.check.values import POISON, CheckValue, TensorValue, describe
 from netdsl.source import Span
@@ -76,7 +76,8 @@ def _has_value(expr: s.IfExpr) -> bool:
 def _poison(body: "Body", statement: s.Statement) -> None:
     for name, span in assigned_names(statement):
         owner, _ = body.scope.owner(name)
-        (owner or body.scope).names[name] = Binding(POISON, "local", span)
+        if owner is None or owner.names[name].kind not in FIXED:
+            (owner or body.scope).names[name] = Binding(POISON, "local", span)
 
 
 def _expression_statement(body: "Body", statement: s.ExprStatement) -> None:

@@ -23,6 +23,7 @@ from netdsl.check.values import (
     OpRef,
     Poison,
     TupleValue,
+    counted,
     describe,
 )
 from netdsl.did_you_mean import suggest
@@ -212,7 +213,8 @@ def call_const(body: Body, function: ConstFunction, values: Sequence[CheckValue]
     """Apply `const f(a: int): int = ..`."""
     params = function.decl.params or ()
     if len(values) != len(params):
-        raise mistake("E0323", f"`{function.decl.name}` takes {len(params)} arguments, found {len(values)}", span)
+        title = f"`{function.decl.name}` takes {counted(len(params), 'argument')}, found {len(values)}"
+        raise mistake("E0323", title, span, others=((function.decl.name_span, "declared here"),))
     checker = body.checker
     checker.depth += 1
     checker.work.steps += STEPS_A_CALL
@@ -270,7 +272,7 @@ def convert(body: Body, value: CheckValue, written: s.TypeExpr, span: Span, what
                     return value
                 raise mistake(
                     "E0302",
-                    f"{what} must be known when building, and {number} is a free dimension",
+                    f"{what} must be known when building, and `{number}` is a free dimension",
                     span,
                     help=f"make it static: `[{number}: int]` in the network's header" if number.name else None,
                 )

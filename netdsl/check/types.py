@@ -84,6 +84,8 @@ def tensor_type(body: Body, written: s.TypeExpr) -> TensorType:
         raise mistake("E0304", "a tensor type is expected here, found a tuple", written.span)
     dtype, exprs = element_type(body, written)
     axes: list[Axis] = []
+    if sum(isinstance(expr, s.Dots) for expr in exprs) > 1:
+        raise mistake("E0305", "a type holds `..` once", written.span)
     for expr in exprs:
         if isinstance(expr, s.Dots):
             leading = body.leading
@@ -208,6 +210,7 @@ def _bind_axis(
                 f"this is {found}",
                 others=(
                     (expr.span, f"`{wanted.name}` stands for the axis `{before}` of the caller"),
+                    *_bound_from(body, wanted.name, place),
                     *places(body.caller, place, _axis_label, *(of or (None,))),
                 ),
                 help=f"rename it: `rename[{axis.name}, {before}](..)`",
@@ -230,6 +233,12 @@ def _bind_axis(
         others += places(body.caller, place, size_label, *(of or (None,)))
         raise mistake(error.code, title, place, f"this is {found}", others=tuple(others), help=error.help) from None
     return merged
+
+
+def _bound_from(body: Body, name: str, place: Span) -> "list[tuple[Span, str]]":
+    """The argument that a dimension got its size and its axis name from."""
+    source = body.dims[name].source
+    return [(source, f"`{name}` is bound here")] if source is not None and source != place else []
 
 
 def _axis_label(body: Body, tensor: TensorValue, axis: int) -> Label | None:
@@ -360,7 +369,10 @@ def _result_axis(
     except ShapeError as error:
         if error.code == "E0208" and body.generic:
             return wanted
+        named = dimension_label(body, wanted.name)
         others = ((expr.span, "declared here"), *places(body, place, size_label, value, position))
+        if named is not None and body.dims[wanted.name or ""].source is not None:
+            others += ((named.span, named.text),)
         code = "E0214"
         title = f"{what} is declared with {_axis_text(wanted)} at axis {position}, found {_axis_text(axis)}"
         if error.code == "E0208":

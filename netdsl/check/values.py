@@ -119,6 +119,7 @@ class InstanceRef:
     #: Parameter values by relative path, filled by the first call.
     params: dict[str, "TensorValue"] = field(default_factory=dict)
     is_bound: bool = False
+    first_call: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,11 @@ def describe(value: CheckValue) -> str:
 
 
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 tensor`, `2 tensors`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_static(value: CheckValue) -> str:
