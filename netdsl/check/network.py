@@ -216,7 +216,8 @@ def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
 def _check_header_names(header: s.Header) -> None:
     """Raises: Mistake E0311: two statics or inputs have one name."""
     first: dict[str, Span] = {}
-    for param in (*header.statics, *header.params):
+    params: list[s.StaticParam | s.TensorParam] = [*header.statics, *header.params]
+    for param in params:
         if param.name in first:
             others = ((first[param.name], "first declaration"),)
             raise mistake("E0311", f"`{param.name}` is declared twice", param.span, "second declaration", others=others)

@@ -18,7 +18,12 @@ NEEDED = {
     "Linear": "out", "Conv2d": "out", "ConvTranspose2d": "out", "Embedding": "count", "BiLstm": "hidden", "Mlp": "hidden",
     "FeedForward": "hidden", "SelfAttention": "heads", "fourier_features": "count",
 }  # fmt: skip
-KEYWORDS = frozenset("const param state update let repeat for if else yield as in where scan decode true false none".split())
+KEYWORDS = frozenset(
+    {
+        "const", "param", "state", "update", "let", "repeat", "for", "if", "else", "yield", "as", "in", "where", "scan",
+        "decode", "true", "false", "none",
+    }
+)  # fmt: skip
 SIZES = frozenset({"E0202", "E0203", "E0207", "E0208", "E0209", "E0210", "E0211", "E0212", "E0214", "E0215", "E0216"})
 TYPES = frozenset({"E0201", "E0205", "E0214", "E0217", "E0218", "E0361", "E0301", "E0320"}) | SIZES
 
@@ -101,7 +106,13 @@ def callee_names(node: object) -> Iterator[s.Name]:
     while isinstance(callee, (s.Index, s.Call, s.Labelled)):
         if isinstance(callee, s.Call) and isinstance(node, s.Pipe):
             return
-        callee = callee.base if isinstance(callee, s.Index) else callee.operand if isinstance(callee, s.Labelled) else callee.func
+        callee = (
+            callee.base
+            if isinstance(callee, s.Index)
+            else callee.operand
+            if isinstance(callee, s.Labelled)
+            else callee.func
+        )
     if isinstance(callee, s.Name):
         yield callee
 
@@ -134,7 +145,11 @@ def typo_block(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 
 def typo_op(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for name in spec.callees:
-        if name.id[0].islower() and len(name.id) > 2 and name.id in spec.known - {p.name for p in spec.all(s.StaticParam)}:
+        if (
+            name.id[0].islower()
+            and len(name.id) > 2
+            and name.id in spec.known - {p.name for p in spec.all(s.StaticParam)}
+        ):
             yield spec.replaced(name.span, typo(draw, name.id, spec.known), "E0300", name.id)
     yield spec.inserted("zz = softmx(zeros[2, 3])", "E0300", "softmx", "softmax")
 
@@ -143,9 +158,10 @@ def typo_variable(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     called = {id(name) for name in spec.callees}
     for block in spec.blocks:
         for node in walk(block.body):
-            if isinstance(node, s.Name) and id(node) not in called and len(node.id) > 2 and node.id[0].islower():
-                if node.id not in BUILTINS and node.id != "training":
-                    yield spec.replaced(node.span, typo(draw, node.id, spec.known), "E0300 E0350", node.id)
+            if not isinstance(node, s.Name) or id(node) in called or len(node.id) <= 2 or not node.id[0].islower():
+                continue
+            if node.id not in BUILTINS and node.id != "training":
+                yield spec.replaced(node.span, typo(draw, node.id, spec.known), "E0300 E0350", node.id)
     name = spec.network.header.statics[0].name
     wrong = typo(draw, name, spec.known)
     yield spec.inserted(f"zz = zeros[2] * {wrong}", "E0300", wrong, name)
@@ -221,7 +237,9 @@ def needy(spec: Spec) -> Iterator[tuple[s.Index, str]]:
     for block in spec.blocks:
         if block.header.statics and block.header.statics[0].default is None:
             needed[block.header.name] = block.header.statics[0].name
-    called = {id(name) for name in spec.callees} | {id(n.value.base) for n in spec.all(s.Let) if isinstance(n.value, s.Index)}  # type: ignore[attr-defined]
+    called = {id(name) for name in spec.callees} | {
+        id(n.value.base) for n in spec.all(s.Let) if isinstance(n.value, s.Index)
+    }  # type: ignore[attr-defined]
     for node in spec.all(s.Index):
         assert isinstance(node, s.Index)
         if isinstance(node.base, s.Name) and id(node.base) in called and node.base.id in needed:
@@ -235,7 +253,9 @@ def missing_static(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 
 def wrong_static_kind(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node, _ in needy(spec):
-        yield spec.replaced(node.args[0].span, draw.choice(('"wide"', "true", "relu", "0.5", "f32")), "E0324 E0302 E0303")
+        yield spec.replaced(
+            node.args[0].span, draw.choice(('"wide"', "true", "relu", "0.5", "f32")), "E0324 E0302 E0303"
+        )
 
 
 def static_twice(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
@@ -249,8 +269,12 @@ def static_twice(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 def size_of_static(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node, _ in needy(spec):
         if node.args[0].name is None and not isinstance(node.args[0].value, s.ListExpr):
-            yield spec.replaced(node.args[0].span, f"{spec.written(node.args[0].span)} + 1", " ".join(SIZES), is_sure=False)
-    yield spec.inserted("zz = (zeros[2, 3] |> Linear[4] as zz) + zeros[2, 5]", "E0202", "(zeros[2, 3] |> Linear[4] as zz) + zeros[2, 5]")
+            yield spec.replaced(
+                node.args[0].span, f"{spec.written(node.args[0].span)} + 1", " ".join(SIZES), is_sure=False
+            )
+    yield spec.inserted(
+        "zz = (zeros[2, 3] |> Linear[4] as zz) + zeros[2, 5]", "E0202", "(zeros[2, 3] |> Linear[4] as zz) + zeros[2, 5]"
+    )
 
 
 def missing_tensor(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
@@ -258,7 +282,9 @@ def missing_tensor(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
         assert isinstance(node, s.Pipe)
         right = node.right.operand if isinstance(node.right, s.Labelled) else node.right
         if not isinstance(right, s.Call):
-            yield spec.replaced(Span(node.span.source, node.span.start, right.span.end), f"{spec.written(right.span)}()", "E0323")
+            yield spec.replaced(
+                Span(node.span.source, node.span.start, right.span.end), f"{spec.written(right.span)}()", "E0323"
+            )
 
 
 def extra_tensor(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
@@ -327,7 +353,9 @@ def result_size(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 
 
 def _results(header: s.Header) -> list[s.NamedType]:
-    types = [field.type for field in header.result.fields] if isinstance(header.result, s.TupleType) else [header.result]
+    types = (
+        [field.type for field in header.result.fields] if isinstance(header.result, s.TupleType) else [header.result]
+    )
     return [t for t in types if isinstance(t, s.NamedType) and t.groups]
 
 
@@ -419,7 +447,12 @@ def declared_twice(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for item in spec.module.items:
         if isinstance(item, (s.Block, s.Const)):
             start = len(spec.text) + 1
-            yield Mutant(f"{spec.text}\n{spec.written(item.span)}\n", start, start + len(spec.written(item.span)), frozenset({"E0311"}))
+            yield Mutant(
+                f"{spec.text}\n{spec.written(item.span)}\n",
+                start,
+                start + len(spec.written(item.span)),
+                frozenset({"E0311"}),
+            )
     for node in (*spec.all(s.Let), *spec.all(s.ParamDecl)):
         span: Span = node.span  # type: ignore[attr-defined]
         yield spec.replaced(Span(span.source, span.end, span.end), "\n    " + spec.written(span), "E0311")
@@ -438,7 +471,9 @@ def label_twice(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 def label_dropped(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node in (*spec.all(s.Repeat), *spec.all(s.For)):
         assert isinstance(node, (s.Repeat, s.For))
-        makes = any(isinstance(n, s.ParamDecl) or (isinstance(n, s.Name) and n.id[0].isupper()) for n in walk(node.body))
+        makes = any(
+            isinstance(n, s.ParamDecl) or (isinstance(n, s.Name) and n.id[0].isupper()) for n in walk(node.body)
+        )
         if node.label is not None and makes:
             head = Span(node.span.source, node.span.start, node.body.span.start)
             new = spec.written(head).replace(f" as {node.label}", "")
