@@ -85,3 +85,18 @@ def assert_three_way(
         for opset, session in sessions.items():
             found = dict(zip(names, session.run(names, given), strict=True))
             assert_close(graph, expected, found, f"ONNX Runtime, opset {opset}, at {dict(at)}")
+
+
+def assert_training_agrees(net: Network, sizes: Iterable[Mapping[str, int]], *, seed: int = 0) -> None:
+    """Outputs and updated states of one call in training, in torch and in the reference."""
+    graph, training = net.graph, net.checked.train_graph
+    weights = stored_weights(graph, seed)
+    for at in sizes:
+        module = build_module(graph, weights, training_graph=training).train()
+        inputs = sample_inputs(graph, at, seed)
+        expected = run(training, inputs, weights)
+        assert_close(graph, expected.outputs, call_module(module, graph, inputs), f"training at {dict(at)}")
+        assert expected.updates
+        for path, value in expected.updates.items():
+            state = module.state_dict()[path].double().numpy()
+            assert largest_difference(value, state) <= allowed_difference(value, "f32"), path
