@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check import statics
+from netdsl.check.declared import check_result
 from netdsl.check.report import mistake
 from netdsl.check.scope import FIXED, Binding
-from netdsl.check.types import check_result
 from netdsl.check.values import (
     POISON,
     BlockRef,

@@ -10,11 +10,11 @@ from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, join, stamp
 from netdsl.check.externs import extern_result
 from netdsl.check.facts import prove_where
+from netdsl.check.inputs import bind_input
 from netdsl.check.labels import take_label
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.results import body_result, map_result
 from netdsl.check.scope import Scope
-from netdsl.check.types import bind_input
 from netdsl.check.values import (
     POISON,
     BlockRef,

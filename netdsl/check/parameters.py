@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from netdsl import syntax as s
 from netdsl.check.assignments import check_fresh
 from netdsl.check.builder import ParamEntry, join
+from netdsl.check.declared import check_result
 from netdsl.check.initialiser_names import init_of
 from netdsl.check.report import Mistake, mistake
 from netdsl.check.scope import FIXED
-from netdsl.check.types import check_result, tensor_type, written_axes
+from netdsl.check.types import tensor_type, written_axes
 from netdsl.check.values import TensorValue
 from netdsl.did_you_mean import suggest
 from netdsl.ir import Init, Value

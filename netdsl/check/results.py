@@ -2,9 +2,9 @@
 
 from netdsl import syntax as s
 from netdsl.check.body import Body
+from netdsl.check.declared import check_result
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statements import run_result
-from netdsl.check.types import check_result
 from netdsl.check.values import POISON, CheckValue, TensorValue, TupleValue, describe
 from netdsl.ir import Value
 from netdsl.tensor_type import Axis, TensorType
