@@ -27,9 +27,10 @@ CODES: dict[str, Code] = {
     "E0524": Code("too many imported files", "At most 1,000 files, 32 deep.", "", ""),
     "E0525": Code(
         "a size that grows too large to write",
-        "An expression of sizes has more than 512 terms, or nests too deeply.",
-        "",
-        "",
+        "An expression of sizes has at most 512 terms, each a product of at most 64 sizes, and nests `//`, `%`, `min` "
+        "and `max` at most 64 deep.",
+        "network A(x: f32[P, Q, R], y: f32[(P + Q + R) ** 40]) -> f32[P, Q, R] {\n    x\n}\n",
+        "network A(x: f32[P, Q, R], y: f32[(P + Q + R) ** 4]) -> f32[P, Q, R] {\n    x\n}\n",
     ),
     "E0526": Code(
         "calls nest too deeply",
@@ -46,10 +47,10 @@ CODES: dict[str, Code] = {
     ),
     "E0528": Code(
         "a file that takes too long to check",
-        "Expressions that are evaluated, turns of loops and calls of constant functions are counted, and a "
-        "file may take "
-        "1,000,000 such steps. Constant functions that call themselves twice are soon there.",
-        "const f(n: int): int = if n == 0 { 1 } else { f(n - 1) + f(n - 1) }\nconst A = f(40)\n",
-        "const f(n: int): int = if n == 0 { 1 } else { 2 * f(n - 1) }\nconst A = f(40)\n",
+        "An expression that is evaluated is one step, a turn of a loop and a call of a constant function are some, and "
+        "a file may take 1,000,000 steps. Constant functions that call themselves twice are soon there.",
+        "const f(n: int, s: int): int = if n == 0 { s } else { f(n - 1, 2 * s) + f(n - 1, 2 * s + 1) }\n"
+        "const A = f(40, 0)\n",
+        "const f(n: int, s: int): int = if n == 0 { s } else { f(n - 1, 2 * s) }\nconst A = f(40, 1)\n",
     ),
 }

@@ -89,13 +89,13 @@ CODES: dict[str, Code] = {
         "an import outside the project",
         "A file is imported by a relative path ending in `.net`, inside the project folder.",
         'import "/etc/blocks.net": X\n',
-        "",
+        "import std.attention: attend\n",
     ),
     "E0315": Code(
         "an import of an address",
         "Compiling never touches the network: imports name files.",
         'import "https://example.org/a.net": X\n',
-        "",
+        "import std.attention: attend\n",
     ),
     "E0316": Code("imports form a cycle", "Move what both files need into a third one.", "", ""),
     "E0317": Code(
@@ -173,7 +173,6 @@ CODES: dict[str, Code] = {
         _net("Two[2, n=2](x)", before=_TWO),
         _net("Two[n=2](x)", before=_TWO),
     ),
-    "E0332": Code("a label without a call", "A label names a call, its parameters and its value.", "", ""),
     "E0333": Code(
         "a label is used twice",
         "Labels are unique within a block, because they name parameters.",

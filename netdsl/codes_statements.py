@@ -12,7 +12,11 @@ _SCAN = "(x: f32[B, T, 4]) -> f32[B, T, 4]"
 
 CODES: dict[str, Code] = {
     "E0340": Code(
-        "a `where` clause that compares nothing", "`where` holds comparisons of sizes and `N in 1..64`.", "", ""
+        "a `where` clause that compares no sizes",
+        "`where` holds comparisons of sizes and of statics, and bounds such as `N in 1..64`. It is about what is known "
+        "before a network runs, so tensors have no place in it.",
+        _net("x", header="(x: f32[B, 4]) -> f32[B, 4] where zeros[2] == ones[2]"),
+        _net("x", header="(x: f32[B, 4]) -> f32[B, 4] where B <= 64"),
     ),
     "E0341": Code(
         "a block without a result",
@@ -177,8 +181,8 @@ CODES: dict[str, Code] = {
     "E0362": Code(
         "a loop that this version does not have",
         "`scan` is there; `decode`, `fixed_point`, `until` and `given` are reserved.",
-        "",
-        "",
+        _net("y = decode 4 from (h=x) {", "    h = h + 1", "    yield h", "}", "x"),
+        _net("y, _ = scan 4[axis=0] from (h=x) {", "    h = h + 1", "    yield h", "}", "x"),
     ),
     "E0363": Code(
         "training and evaluation differ in type",
@@ -201,7 +205,11 @@ CODES: dict[str, Code] = {
         "",
     ),
     "E0370": Code(
-        "a claim in another form", "A claim compares measures, outputs and numbers, or names a property.", "", ""
+        "a claim in another form",
+        "A claim is true or false: it compares measures, outputs and numbers, or names a property, such as "
+        "`permutation_equivariant[N, within=1e-5]`.",
+        _net("relu(x)") + "claim A: param_count\n",
+        _net("relu(x)") + "claim A: param_count == 0\n",
     ),
     "E0380": Code(
         "a tap that matches no label",

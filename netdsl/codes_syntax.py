@@ -12,20 +12,20 @@ CODES: dict[str, Code] = {
         "a sign without meaning",
         "The text holds a sign that the language does not use. Statements end with their line, so there is no `;`; "
         "not is `~`, a power is `**`, and a choice is `if c { a } else { b }`.",
-        _in_body("!a"),
-        _in_body("~a"),
+        _in_body("select(!(a > b), a, b)"),
+        _in_body("select(~(a > b), a, b)"),
     ),
     "E0002": Code(
         "a string without an end",
         'A string starts and ends with `"` on one line. A line end inside is written `\\n`.',
-        'import "blocks.net: Encoder\n',
-        'import "blocks.net": Encoder\n',
+        'const PATH = "weights\n',
+        'const PATH = "weights"\n',
     ),
     "E0003": Code(
         "a string in single quotes",
         "Strings stand in double quotes only.",
-        "import 'blocks.net': Encoder\n",
-        'import "blocks.net": Encoder\n',
+        "const PATH = 'weights'\n",
+        'const PATH = "weights"\n',
     ),
     "E0004": Code(
         "a backslash before a letter without meaning",
@@ -70,8 +70,8 @@ CODES: dict[str, Code] = {
     "E0103": Code(
         "a bracket that closes nothing, or closes another",
         "Brackets are closed in the order in which they were opened, the last one first.",
-        _in_body("max(a, [b)]"),
-        _in_body("max(a, [b])"),
+        _in_body("max(a, b))"),
+        _in_body("max(a, b)"),
     ),
     "E0104": Code(
         "a keyword as a name",
@@ -123,21 +123,21 @@ CODES: dict[str, Code] = {
     "E0111": Code(
         "an argument by place after one by name",
         "Arguments without a name come first: their place says which input they are.",
-        "const SIZE = ceil_div(by=2, 7)\n",
-        "const SIZE = ceil_div(7, by=2)\n",
+        _in_body("select(condition=a > b, a, b)"),
+        _in_body("select(a > b, a, b)"),
     ),
     "E0112": Code(
         "a declaration inside a body",
         "Blocks, networks, imports and the like stand at the top of the file. A block that only one other uses may "
         "stand above it.",
-        _in_body("block G(c: float) -> float { c }"),
-        "block G(c: float) -> float { c }\n" + _in_body("G(a) + b"),
+        _in_body("block G(c: float[..]) -> float[..] { c }"),
+        "block G(c: float[..]) -> float[..] { c }\n" + _in_body("G(a) + b"),
     ),
     "E0113": Code(
         "an `if` without `else` where a value is needed",
         "The value must exist whichever side is taken.",
-        _in_body("c = if training { a }"),
-        _in_body("c = if training { a } else { b }"),
+        _in_body("c = if training { a }\n    c + b"),
+        _in_body("c = if training { a } else { b }\n    c + b"),
     ),
     "E0114": Code(
         "something other than a declaration at the top of the file",
@@ -150,13 +150,13 @@ CODES: dict[str, Code] = {
         "an assignment to something other than a name",
         "Values are given to names: tensors are never changed in place. A statement has one `=`; `==` compares.",
         _in_body("a[0] = b"),
-        _in_body("c = concat[axis=0](b, a[1:])"),
+        _in_body("c = a + b\n    c"),
     ),
     "E0116": Code(
         "two statements on one line",
         "A statement ends with its line. A comment starts with `#`, since `//` divides.",
         _in_body("c = a d = b"),
-        _in_body("c = a\n    d = b"),
+        _in_body("c = a\n    d = b\n    c + d"),
     ),
     "E0117": Code(
         "a fact that says nothing about a size",
@@ -185,8 +185,8 @@ CODES: dict[str, Code] = {
     "E0504": Code(
         "a number with too many digits",
         "A number has at most 40 digits.",
-        "const A = <41 times 9>\n",
-        "const A = <40 times 9>\n",
+        "const A = <41 times 0>\n",
+        "const A = <40 times 0>\n",
     ),
     "E0505": Code(
         "a number that no float can hold",

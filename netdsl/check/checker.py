@@ -31,6 +31,10 @@ class Checker:
     default_float: DType = F32
     limits: Limits = field(default_factory=Limits)
     memo: dict[Any, Template | None] = field(default_factory=dict)
+    #: Results of constant functions.
+    applied: dict[Any, CheckValue] = field(default_factory=dict)
+    #: Code that is not run and whose names were looked up, by identity.
+    looked_up: set[int] = field(default_factory=set)
     depth: int = 0
     level: int = 0
     work: Work = field(default_factory=Work)

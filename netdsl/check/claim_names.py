@@ -6,6 +6,7 @@ from netdsl import syntax as s
 from netdsl.check.modules import FileScope
 from netdsl.check.names import children
 from netdsl.check.report import Mistake, mistake
+from netdsl.check.statics import COMPARISON
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
 
@@ -27,6 +28,26 @@ def claim_mistakes(file: FileScope) -> Iterator[Mistake]:
             yield _unknown("E0300", title, item.network, item.network_span, networks)
         elif id(decl) not in file.damaged:
             yield from _in_value(item.value, output_names(decl.header), file)
+            if not _is_statement(item.value):
+                yield mistake(
+                    "E0370",
+                    "a claim is true or false, and this is a value",
+                    item.value.span,
+                    help="compare it, such as `param_count == 1_000`",
+                )
+
+
+def _is_statement(value: s.Expr) -> bool:
+    """Whether a claim can be true or false."""
+    while isinstance(value, s.Paren):
+        value = value.inner
+    if isinstance(value, s.Binary):
+        return value.op in (*COMPARISON, "&", "|")
+    if isinstance(value, s.Literal):
+        return isinstance(value.value, bool)
+    if isinstance(value, s.Call) and isinstance(value.func, s.Name):
+        return value.func.id not in (*MEASURES, "sum", "mean", "abs", "max", "min")
+    return not isinstance(value, s.Name) or value.id not in MEASURES
 
 
 def output_names(header: s.Header) -> list[str]:
@@ -60,8 +81,15 @@ def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mis
             if node.base.id not in PROPERTIES:
                 title = f"`{node.base.id}` is no property of networks"
                 yield _unknown("E0300", title, node.base.id, node.base.span, [*PROPERTIES], "properties are ")
-        else:
+        elif isinstance(node, (s.Paren, s.Unary, s.Binary, s.Name)):
             pending.extend(reversed(list(children(node))))
+        elif not isinstance(node, s.Literal) or isinstance(node.value, str | None):
+            yield mistake(
+                "E0370",
+                "a claim is made of measures, outputs, numbers and properties",
+                getattr(node, "span", root.span),
+                help=f"measures are {', '.join(MEASURES)}; properties are {', '.join(PROPERTIES)}",
+            )
 
 
 def _unknown(code: str, title: str, name: str, span: Span, known: list[str], listing: str = "") -> Mistake:

@@ -121,7 +121,7 @@ def _labelled(body: "Body", expr: s.Labelled) -> CheckValue:
         return _call(body, operand, expr)
     if isinstance(operand, s.Pipe):
         return _pipe(body, operand, expr)
-    raise mistake("E0332", "a label names a call", expr.name_span, help="write it after a call: `f(x) as name`")
+    raise AssertionError(f"the parser let a label on {type(operand).__name__} through")
 
 
 def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:

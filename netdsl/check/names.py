@@ -37,8 +37,9 @@ def children(node: object) -> Iterator[object]:
 
 
 def check_names(body: "Body", code: s.Body | s.Statement) -> None:
-    """Report names that stand for nothing in code that is not run."""
-    if not body.file.is_std:
+    """Report names that stand for nothing in code that is not run; once for each piece of code."""
+    if not body.file.is_std and id(code) not in body.checker.looked_up:
+        body.checker.looked_up.add(id(code))
         _check_names(body, code, set())
 
 

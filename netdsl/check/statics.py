@@ -9,7 +9,7 @@ from netdsl import syntax as s
 from netdsl.check.body import Body
 from netdsl.check.builder import Builder
 from netdsl.check.literals import scalar
-from netdsl.check.report import Mistake, Silent, mistake
+from netdsl.check.report import Mistake, Silent, mistake, size_mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import (
     POISON,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Number = int | float
 
 #: What a call of a constant function counts for in `Limits.steps`, beside its expressions.
-STEPS_A_CALL = 40
+STEPS_A_CALL = 100
 
 ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
     "+": operator.add,
@@ -111,10 +111,10 @@ def binary(body: Body, expr: s.Binary, left: CheckValue, right: CheckValue) -> C
             return (left == right) == (op == "==")
     except ZeroDivisionError:
         raise mistake("E0321", f"`{body.text(expr)}` divides by zero", expr.span) from None
+    except DimError as error:
+        raise size_mistake(error, expr.span) from None
     except (OverflowError, ValueError):
         raise mistake("E0321", f"`{body.text(expr)}` has no value that fits in 64 bits", expr.span) from None
-    except DimError as error:
-        raise mistake("E0525", f"this size cannot be computed: {error}", expr.span) from None
     raise mistake("E0320", f"`{op}` does not take {describe(left)} and {describe(right)}", expr.span)
 
 
@@ -216,6 +216,9 @@ def call_const(body: Body, function: ConstFunction, values: Sequence[CheckValue]
         title = f"`{function.decl.name}` takes {counted(len(params), 'argument')}, found {len(values)}"
         raise mistake("E0323", title, span, others=((function.decl.name_span, "declared here"),))
     checker = body.checker
+    key = (id(function.decl), tuple(key_of(plain(value)) for value in values))
+    if key in checker.applied:
+        return checker.applied[key]
     checker.depth += 1
     checker.work.steps += STEPS_A_CALL
     try:
@@ -235,6 +238,7 @@ def call_const(body: Body, function: ConstFunction, values: Sequence[CheckValue]
             )
         if function.decl.type is not None:
             result = convert(inner, plain(result), function.decl.type, span, f"`{function.decl.name}`")
+        checker.applied[key] = result
         return result
     finally:
         checker.depth -= 1
