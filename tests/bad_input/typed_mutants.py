@@ -24,7 +24,24 @@ KEYWORDS = frozenset(
         "decode", "true", "false", "none",
     }
 )  # fmt: skip
-SIZES = frozenset({"E0202", "E0203", "E0207", "E0208", "E0209", "E0210", "E0211", "E0212", "E0214", "E0215", "E0216"})
+#: What a size that is wrong by one can be reported as: it depends on what the size meets first.
+SIZES = frozenset(
+    (
+        "E0202",
+        "E0203",
+        "E0207",
+        "E0208",
+        "E0209",
+        "E0210",
+        "E0211",
+        "E0212",
+        "E0214",
+        "E0215",
+        "E0216",
+        "E0218",
+        "E0320",
+    )
+)
 TYPES = frozenset({"E0201", "E0205", "E0214", "E0217", "E0218", "E0361", "E0301", "E0320"}) | SIZES
 
 
@@ -133,6 +150,9 @@ def typo(draw: random.Random, word: str, known: set[str]) -> str:
         if new.isidentifier() and new not in known and new not in KEYWORDS and new != word:
             return new
 
+
+#: The mutants of one kind that fit into a spec.
+Kind = Callable[[Spec, random.Random], Iterator[Mutant]]
 
 # --- names -----------------------------------------------------------------------------------------
 
@@ -521,7 +541,7 @@ def no_result(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 
 
 #: Everything that can be wrong once.
-KINDS: tuple[Callable[[Spec, random.Random], Iterator[Mutant]], ...] = (
+KINDS: tuple[Kind, ...] = (
     typo_block, typo_op, typo_variable, typo_static, typo_field, typo_measure, typo_import, typo_module, typo_type,
     typo_initialiser, missing_static, wrong_static_kind, static_twice, size_of_static, missing_tensor, extra_tensor, swapped,
     arity, wrong_dtype, result_rank, result_size, param_size, index_rank, index_past_end, wrong_axis, axis_names,
