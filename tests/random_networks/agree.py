@@ -20,6 +20,7 @@ from netdsl.ir import Graph
 from netdsl.ir_parser import parse_graph
 from netdsl.ir_source import source_of
 from netdsl.ir_text import print_graph
+from netdsl.ops.creation import Dropout
 from netdsl.ops.image import GridSample
 from netdsl.sampling import storage_dtype
 from netdsl.source import Source
@@ -131,6 +132,28 @@ def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected:
         flat = results if isinstance(results, tuple) else (results,)
         outputs = [tensor.detach().numpy() for tensor in flat]
         _compare("torch", graph, sample, wanted, outputs)
+    if training is not graph:
+        _check_training(module.train(), training, network)
+
+
+def _check_training(module: Any, training: Graph, network: RandomNetwork) -> None:
+    """One call in training: outputs of the right shapes, and without dropout the reference's new states."""
+    sample = network.samples[0]
+    inputs = [torch.from_numpy(np.array(sample.inputs[name])) for name, _ in training.inputs]
+    wanted = _stage("reference", run, training, sample.inputs, network.weights)
+    results = _stage("torch", module, *inputs)
+    flat = results if isinstance(results, tuple) else (results,)
+    if [tuple(t.shape) for t in flat] != [a.shape for a in wanted.outputs.values()]:
+        raise Disagreement("torch", f"in training: shapes {[tuple(t.shape) for t in flat]}")
+    if any(isinstance(n.op, Dropout) for n in training.walk()):
+        return
+    held = module.state_dict()
+    for update in training.updates:
+        found, expected = held[update.path].numpy(), wanted.updates[update.path]
+        dtype = update.value.type.dtype
+        off = largest_difference(expected, found)
+        if not off <= 2 * allowed_difference(expected, dtype.name):
+            raise Disagreement("torch", f"the state `{update.path}`: {dtype} is off by {off:.3g} after a step")
 
 
 def check_onnx(graph: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]], runtime: OnnxRuntime) -> None:

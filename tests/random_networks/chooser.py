@@ -1,5 +1,7 @@
 """Which op comes next, and on what: rare ops and rare pairs first."""
 
+from math import inf
+
 from netdsl.ir_source_ops import takes_numbers
 from netdsl.ops import OPS
 from netdsl.ops.creation import Constant, DimValue
@@ -42,11 +44,21 @@ def _meet(result: Place, place: Place) -> bool:
     return bool(set(result[0]) & set(place[0])) and max(result[1], place[1]) <= min(result[2], place[2])
 
 
+#: Where functions of floats have a value.
+DOMAINS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("sqrt", "rsqrt", "reciprocal", "log"), (0.01, inf)),
+    "log1p": (-0.95, inf),
+    **dict.fromkeys(("asin", "acos"), (-0.98, 0.98)),
+    **dict.fromkeys(("sinh", "cosh", "exp", "expm1"), (-6.0, 6.0)),
+    "tan": (-1.4, 1.4),
+}
+
+
 def step(d: Draft) -> bool:
     """Try to append one op."""
     d.forced = None
     roll = d.rng.random()
-    if roll < 0.6:
+    if roll < 0.72:
         held = _number(d, 0.4) if d.rng.random() < 0.06 else _value(d)
         if held is not None:
             return _read(d, held)
@@ -79,8 +91,15 @@ def _read(d: Draft, held: Held) -> bool:
         fitting = [e for e in fitting if takes_numbers(e.op)]
     if not fitting:
         return False
-    weights = [d.coverage.rarity(e.name) ** 0.7 / (1 + 4 * d.coverage.seen(held.producer, e.name)) for e in fitting]
+    weights = [d.coverage.rarity(e.name) ** 0.4 / (1 + 8 * d.coverage.seen(held.producer, e.name)) for e in fitting]
     d.forced = held
     made = d.rng.choices(fitting, weights)[0].make(d)
     d.forced = None
     return bool(made)
+
+
+def _suits(domain: tuple[float, float] | None, low: float, high: float) -> float:
+    """Values that lie in the domain of a function are few: it is preferred for them."""
+    if domain is None:
+        return 1.0
+    return 3.0 if domain[0] <= low and high <= domain[1] else 0.05

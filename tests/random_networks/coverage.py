@@ -3,19 +3,32 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from netdsl.ir import Graph, Node, Value
+
+STRATA = 10
 
 
 @dataclass(eq=False)
 class Coverage:
-    """Counts over the networks of one run; the generator prefers what was rare so far."""
+    """Counts over the networks of one run; the generator prefers what was rare so far.
+
+    Args:   stratum: runs that know nothing of each other prefer each their own part of all pairs.
+    """
 
     ops: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stratum: int = 0
 
-    def seen(self, producer: str, consumer: str) -> int:
-        return self.pairs[producer, consumer] if producer else 1
+    def seen(self, producer: str, consumer: str) -> float:
+        if not producer:
+            return 1.0
+        is_own = crc32(f"{producer} {consumer}".encode()) % STRATA == self.stratum % STRATA
+        return self.pairs[producer, consumer] + (0.0 if is_own else 1.5)
+
+    def copy(self) -> "Coverage":
+        return Coverage(self.ops.copy(), self.pairs.copy(), self.stratum)
 
     def count_op(self, name: str) -> None:
         self.ops[name] += 1

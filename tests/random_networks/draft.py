@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netdsl.backends.reference.context import Env
 from netdsl.dims import Dim, DimError, Facts
-from netdsl.ir import Init, Instance, Node, Param, Value
+from netdsl.ir import Init, Instance, Node, Param, Value, walk
 from netdsl.ir_source_ops import literal_types
 from netdsl.ops.base import Op
 from netdsl.ops.creation import Constant, DimValue, Eye, Full, Iota
@@ -88,7 +88,8 @@ class Draft:
 
     @property
     def size(self) -> int:
-        return sum(len(f.nodes) for f in self.frames)
+        """Nodes so far, bodies of loops included."""
+        return sum(sum(1 for _ in walk(f.nodes)) for f in self.frames)
 
     def visible(self) -> list[Held]:
         found: list[Held] = []
@@ -138,8 +139,11 @@ class Draft:
         self.frames[0].pool.append(held)
         return held
 
-    def new_param(self, t: TensorType, *, kind: str = "param", positive: bool = False) -> Held | None:
-        """A further parameter of constant shape in the current block; None where there are enough, or inside a loop."""
+    def new_param(self, t: TensorType, *, positive: bool = False) -> Held | None:
+        """A further parameter (in the network itself, sometimes a state) of constant shape in the current block.
+
+        None where there are enough, or inside a loop.
+        """
         frame = self.frame
         if len(self.params) >= MOST_PARAMS or not t.is_static or (len(self.frames) > 1 and frame.is_open):
             return None
@@ -157,6 +161,7 @@ class Draft:
         array = np.abs(array) + 0.25 if positive else array
         self.arrays[path] = array.astype(storage_dtype(t.dtype.name))
         value = Value(t.without_names(), path)
+        kind = "state" if not frame.path and self.rng.random() < 0.2 else "param"
         self.params.append(Param(path, kind, value, Init("normal", (("std", 0.5), ("mean", 0.0)))))
         exact = self.arrays[path].astype(np.float64)
         held = Held(value, t.without_names(), ((exact,) * (1 + NOISY),) * len(self.cases))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
-from netdsl.ir import Graph, Instance, Node, Tap, Update, Value
+from netdsl.ir import Graph, Instance, Node, Tap, Update, Value, walk
 from netdsl.ir_source_ops import own_float
 from netdsl.ops.creation import Dropout
 from netdsl.sampling import storage_dtype
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 #: Part of every seed: raise it when the same seed no longer makes the same network.
 VERSION = 1
 SYMBOLS = "BNTCHW"
-MOST_OUTPUTS = 8
+MOST_OUTPUTS = 16
 LEAST_NODES, MOST_NODES = 5, 60
 
 
@@ -82,10 +82,10 @@ def _attempt(seed: int, attempt: int, rng: random.Random, coverage: Coverage) ->
         return None
     cases = tuple(case_of(s, (VERSION, seed, attempt, at)) for at, s in enumerate(sizes))
     main = rng.choices((F32, F16, F64), (66, 17, 17))[0]
-    d = Draft(rng, facts, symbols, cases, main, Coverage(coverage.ops.copy(), coverage.pairs.copy()))
+    d = Draft(rng, facts, symbols, cases, main, coverage.copy())
     _first_inputs(d)
     taps: list[tuple[str, Value]] = []
-    wanted = round(rng.triangular(LEAST_NODES + 2, MOST_NODES, 36))
+    wanted = round(rng.triangular(LEAST_NODES + 2, MOST_NODES - 3, MOST_NODES - 3))
     loops = rng.choices((0, 1, 2), (70, 24, 6))[0]
     blocks = rng.choices((0, 1, 2), (68, 25, 7))[0]
     for _ in range(8 * wanted):
@@ -200,11 +200,7 @@ def _finished(d: Draft, seed: int, taps: list[tuple[str, Value]], coverage: Cove
     keep_dead = d.rng.random() < 0.1
     given = {v for row in d.instances for v in row.inputs}
     nodes = frame.nodes if keep_dead else _alive(frame.nodes, given | {h.value for h in outputs})
-    if (
-        not LEAST_NODES
-        <= sum(1 for n in nodes for _ in (n, *(m for r in n.regions for m in r.nodes)))
-        <= MOST_NODES + 8
-    ):
+    if not LEAST_NODES <= sum(1 for _ in walk(nodes)) <= MOST_NODES:
         return None
     if d.needs_f32 and own_float(h.type for h in (*outputs, *(h for _, h in d.inputs))) != F32:
         return None
@@ -270,7 +266,6 @@ def _training(d: Draft, graph: Graph) -> Graph | None:
     if d.rng.random() < 0.75:
         return None
     nodes = list(graph.nodes)
-    made = {v for n in nodes for v in n.results} | {v for _, v in graph.inputs} | {p.value for p in graph.params}
     numbers = {n.result for n in nodes if n.op.name in ("constant", "dim_value")}
     for _ in range(d.rng.choice((0, 1, 2))):
         places = [
@@ -287,11 +282,12 @@ def _training(d: Draft, graph: Graph) -> Graph | None:
         dropped = Node(Dropout(d.rng.choice((0.1, 0.25, 0.5))), (value,), (Value(value.type, "dropout"),))
         operands = (*node.operands[:position], dropped.result, *node.operands[position + 1 :])
         nodes[at : at + 1] = [dropped, replace(node, operands=operands)]
+    made = [*(v for n in nodes for v in n.results if v not in numbers), *(v for _, v in graph.inputs)]
     updates = []
     for param in graph.params:
-        fitting = [v for v in made if v.type == param.value.type and v is not param.value]
-        if param.kind == "state" and "." not in param.path and fitting:
-            updates.append(Update(param.path, min(fitting, key=lambda v: v.hint)))
+        fitting = [v for v in made if v.type == param.value.type]
+        if param.kind == "state" and fitting:
+            updates.append(Update(param.path, d.rng.choice(fitting)))
     if len(nodes) == len(graph.nodes) and not updates:
         return None
     return replace(graph, nodes=tuple(nodes), updates=tuple(updates), training=True)
