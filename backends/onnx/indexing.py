@@ -27,6 +27,8 @@ def _scatter(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ..
     assert isinstance(op, Scatter)
     x, indices, updates = operands
     t, ti, tu = node.operand_types
+    if _is_empty(tu):
+        return (x,)
     if op.reduction == "none":
         table, update = places(e, t.axes[op.axis].size), _after(e, t, tu, op.axis)
         source = _last_writer(e, table, cast(e, indices, ti.dtype, I64), update, 0)
@@ -39,12 +41,19 @@ def _scatter_along(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[s
     assert isinstance(op, ScatterAlong)
     x, indices, updates = operands
     t, ti, tu = node.operand_types
+    if _is_empty(tu):
+        return (x,)
     if op.reduction == "none":
         table = _spread(e, places(e, t.axes[op.axis].size), t, op.axis)
         update = _spread(e, _after(e, t, tu, op.axis), tu, op.axis)
         source = _last_writer(e, table, cast(e, indices, ti.dtype, I64), update, op.axis)
         return e.node("GatherElements", e.node("Concat", x, updates, axis=op.axis)[0], source, axis=op.axis)
     return (_combine(e, t, x, indices, updates, op.axis, op.reduction),)
+
+
+def _is_empty(t: TensorType) -> bool:
+    """Whether there are certainly no elements; ONNX Runtime then folds sizes of the indices to others than ours."""
+    return any(size == 0 for size in t.sizes)
 
 
 def _combine(e: Emitter, t: TensorType, x: str, indices: str, updates: str, axis: int, reduction: str) -> str:

@@ -282,7 +282,8 @@ def _training(d: Draft, graph: Graph) -> Graph | None:
         dropped = Node(Dropout(d.rng.choice((0.1, 0.25, 0.5))), (value,), (Value(value.type, "dropout"),))
         operands = (*node.operands[:position], dropped.result, *node.operands[position + 1 :])
         nodes[at : at + 1] = [dropped, replace(node, operands=operands)]
-    made = [*(v for n in nodes for v in n.results if v not in numbers), *(v for _, v in graph.inputs)]
+    made = [v for n in nodes for v in n.results if n.instance == 0 and v not in numbers]
+    made += [v for _, v in graph.inputs]
     updates = []
     for param in graph.params:
         fitting = [v for v in made if v.type == param.value.type]
