@@ -53,9 +53,9 @@ def test_untaken_branches_are_checked_for_names_only() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "param w: f32[4] ~ ones\nw = x\nw",
+        "param w: f32[4] ~ ones\nw = x\nx + w",
         "state s: f32[4] ~ ones\ns = x\nx",
-        "let f = Linear[4]\nf = x\nf",
+        "let f = Linear[4]\nf = x\nf(x)",
         "const n = 3\nn = 4\nx * n",
         "B = 3\nx",
     ],

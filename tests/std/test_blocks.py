@@ -294,13 +294,13 @@ CASES: dict[str, list[Case]] = {
 
 
 def declared() -> set[str]:
-    """Every block of the library."""
+    """Every public block of the library."""
     names = set()
     for module in STD_MODULES:
         text = files("netdsl.std").joinpath(f"{module}.net").read_text("utf-8")
         items = parse(Source(module, text)).items
         names |= {item.header.name for item in items if isinstance(item, Block)}
-    return names
+    return {name for name in names if not name.startswith("_")}
 
 
 def test_every_block_of_the_library_has_a_case() -> None:
