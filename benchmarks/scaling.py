@@ -62,7 +62,7 @@ def main() -> int:
         tracemalloc.stop()
         for name, values in times.items():
             figures[name].append(statistics.median(values))
-    slopes = {name: slope(LAYERS[1:], values[1:]) for name, values in figures.items()}
+    slopes = {name: slope(LAYERS, values) for name, values in figures.items()}
     rows = [
         (name, "  ".join(f"{v:8.3f}" for v in values) + f"   slope {slopes[name]:.2f}")
         for name, values in figures.items()

@@ -13,11 +13,13 @@ from netdsl.backends.onnx.refusals import refuse
 from netdsl.backends.onnx.regions import lower_nodes
 from netdsl.backends.onnx.serialize import IR_VERSIONS, OnnxModel, assemble
 from netdsl.backends.onnx.storage import Array
+from netdsl.collector import paused_collection
 from netdsl.ir import Graph
 
 OPSETS = tuple(IR_VERSIONS)
 
 
+@paused_collection()
 def build(
     graph: Graph, params: Mapping[str, Array], *, opset: int = 21, metadata: Mapping[str, str] | None = None
 ) -> OnnxModel:
