@@ -309,12 +309,13 @@ class _Formatter:
         return seq(*docs)
 
     def slice(self, node: syntax.Slice) -> Doc:
-        """`a:b`, `:n`, and `a + 1 : b` where an end is more than a name."""
-        ends = [end for end in (node.start, node.stop) if end]
-        space = " " if len(ends) == 2 and not all(map(_is_simple, ends)) else ""
-        start = self.expr(node.start) if node.start else ""
-        colon = self.take(":")
-        return seq(start, space, colon, space, self.expr(node.stop) if node.stop else "")
+        """`a:b`, `:n`, `::2`, and `a + 1 : b` where one of several parts is more than a name."""
+        parts = [part for part in (node.start, node.stop, node.step) if part]
+        space = " " if len(parts) > 1 and not all(map(_is_simple, parts)) else ""
+        docs: list[Doc] = [seq(self.expr(node.start), space) if node.start else "", self.take(":")]
+        docs += [seq(space, self.expr(node.stop))] if node.stop else []
+        docs += [seq(space if node.stop else "", self.take(":"), space, self.expr(node.step))] if node.step else []
+        return seq(*docs)
 
     def choice(self, node: syntax.IfExpr) -> Doc:
         """One group holds all branches: either all stand on one line or none does."""

@@ -170,13 +170,12 @@ def _pick(op: Pick, texts: Sequence[str], types: Sequence[TensorType]) -> str:
 
 
 def _slice(op: Slice, texts: Sequence[str], types: Sequence[TensorType]) -> str:
-    if op.step != 1:
-        raise NotWritable("a slice with a step has no text form")
     start = "" if op.start == 0 else str(op.start)
     stop = "" if op.stop == types[0].sizes[op.axis] else str(op.stop)
-    if not start and not stop:
+    step = "" if op.step == 1 else f":{op.step}"
+    if not (start or stop or step):
         raise NotWritable("a slice of everything has no text form")
-    return f"{texts[0]}[{', '.join([':'] * op.axis + [f'{start}:{stop}'])}]"
+    return f"{texts[0]}[{', '.join([':'] * op.axis + [f'{start}:{stop}{step}'])}]"
 
 
 def _split(op: Split, texts: Sequence[str], types: Sequence[TensorType]) -> str:

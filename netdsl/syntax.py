@@ -126,11 +126,12 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`start:stop` inside an index."""
+    """`start:stop:step` inside an index."""
 
     span: Span
     start: Union["Expr", None]
     stop: Union["Expr", None]
+    step: Union["Expr", None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ _BUILDERS: Mapping[str, Callable[..., _Node]] = {
     "Attribute": lambda r, span, base, name, i, j: s.Attribute(span, r.nodes[base], name, r.span(i, j)),
     "Pipe": lambda r, span, left, right: s.Pipe(span, r.nodes[left], r.nodes[right]),
     "Labelled": lambda r, span, operand, name, i, j: s.Labelled(span, r.nodes[operand], name, r.span(i, j)),
-    "Slice": lambda r, span, start, stop: s.Slice(span, r.one(start), r.one(stop)),
+    "Slice": lambda r, span, start, stop, step: s.Slice(span, r.one(start), r.one(stop), r.one(step)),
     "Range": lambda r, span, start, stop: s.Range(span, r.nodes[start], r.nodes[stop]),
     "Dots": lambda r, span: s.Dots(span),
     "IfExpr": lambda r, span, c, a, b: s.IfExpr(span, r.nodes[c], r.nodes[a], r.one(b)),

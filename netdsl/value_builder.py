@@ -115,8 +115,9 @@ class ValueBuilder:
 
     slice_arg = plain_arg
 
-    def slice_(self, first: int, last: int, start: syntax.Expr | None, stop: syntax.Expr | None) -> syntax.Slice:
-        return syntax.Slice(self._span(first, last), start, stop)
+    def slice_(self, first: int, last: int, *parts: syntax.Expr | None) -> syntax.Slice:
+        start, stop, step = parts
+        return syntax.Slice(self._span(first, last), start, stop, step)
 
     def range_(self, first: int, last: int, start: syntax.Expr, stop: syntax.Expr) -> syntax.Range:
         return syntax.Range(self._span(first, last), start, stop)

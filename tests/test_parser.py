@@ -73,8 +73,9 @@ def brief(node: object) -> str:
         case syntax.TupleExpr(items=items) | syntax.ListExpr(items=items):
             kind = "tuple" if isinstance(node, syntax.TupleExpr) else "list"
             return " ".join([f"({kind}", *map(brief, items)]) + ")"
-        case syntax.Slice(start=start, stop=stop):
-            return f"{brief(start) if start else ''}:{brief(stop) if stop else ''}"
+        case syntax.Slice(start=start, stop=stop, step=step):
+            ends = f"{brief(start) if start else ''}:{brief(stop) if stop else ''}"
+            return f"{ends}:{brief(step)}" if step else ends
         case syntax.Range(start=start, stop=stop):
             return f"{brief(start)}..{brief(stop)}"
         case syntax.Dots():
@@ -106,6 +107,7 @@ EXPRESSIONS = {
     "x[0.5]": "(index x 0.5)",
     "x[:, 0, .., 1:]": "(index x : 0 .. 1:)",
     "x[:-1]": "(index x :(- 1))",
+    "x[::2, a:b:k + 1, :n:2]": "(index x ::2 a:b:(+ k 1) :n:2)",
     "f[kernel=3, 8..9]": None,
     "choose[6..12]": "(index choose 6..12)",
     "reversed(0..len(nu) - 1)": "(call reversed 0..(- (call len nu) 1))",
@@ -131,6 +133,12 @@ def test_expressions_group_as_written(text: str) -> None:
             parse_expr(text)
     else:
         assert expected == brief(parse_expr(text))
+
+
+@pytest.mark.parametrize("text", ["x[1:2:]", "x[::]", "x[1:2:3:4]"])
+def test_a_slice_has_up_to_three_parts_and_no_colon_at_its_end(text: str) -> None:
+    with pytest.raises(NetError, match="E0101: expected .*, found"):
+        parse_expr(text)
 
 
 LITERALS = {

@@ -102,10 +102,10 @@ def _static_index(body: "Body", expr: s.Index, base: ListValue | TupleValue) -> 
     if isinstance(item, s.Slice):
         start = body.static_int(item.start, what="the start of a slice") if item.start else 0
         stop = body.static_int(item.stop, what="the stop of a slice") if item.stop else size
-        part = base.items[slice(start, stop)]
+        taken = slice(start, stop, _step(body, item, "reversed"))
         if isinstance(base, ListValue):
-            return ListValue(part)
-        return TupleValue(part, base.names[slice(start, stop)])
+            return ListValue(base.items[taken])
+        return TupleValue(base.items[taken], base.names[taken])
     at = body.static_int(item, what="an index into a list")
     if not -size <= at < size:
         raise mistake("E0326", f"the list has {size} items, and there is no item {at}", expr.span)
@@ -179,11 +179,23 @@ def _slice(body: "Body", expr: s.Index, x: TensorValue, item: s.Slice, axis: int
 
     start = bound(item.start, Dim.of(0), "start")
     stop = bound(item.stop, size, "stop")
-    if start == 0 and stop == size:
+    step = _step(body, item, "flip")
+    if start == 0 and stop == size and step == 1:
         return x
     if facts.prove("<=", stop, size) is False or facts.prove(">=", start, 0) is False:
         title = f"axis {axis} has {size} entries, and a slice of it cannot go from {start} to {stop}"
         raise mistake("E0326", title, item.span, others=((expr.base.span, f"this is {x.type}"),))
     if facts.prove("<=", start, stop) is False:
         raise mistake("E0326", f"a slice cannot go backwards, from {start} to {stop}", item.span)
-    return body.apply1(Slice(axis, start, stop), (x,), expr.span, (expr.base.span,))
+    return body.apply1(Slice(axis, start, stop, step), (x,), expr.span, (expr.base.span,))
+
+
+def _step(body: "Body", item: s.Slice, turn: str) -> int:
+    """How far apart the entries are that a slice takes; `turn` is the function that turns an order round."""
+    if item.step is None:
+        return 1
+    step = body.static_int(item.step, what="the step of a slice")
+    if step < 1:
+        help = f"turn the order round with `{turn}`" if step < 0 else None
+        raise mistake("E0219", f"a slice needs a step of 1 or more, found {step}", item.step.span, help=help)
+    return step

@@ -5,6 +5,7 @@ import pytest
 
 from netdsl.ir import Graph
 from tests.language.nets import network, output_type, refused, run
+from tests.std.three_way import assert_three_way
 
 
 def facts(graph: Graph) -> list[str]:
@@ -243,6 +244,8 @@ INDEXED = [
     ("x[:, 1:3]", "f32[B, 2, 4]", lambda x: x[:, 1:3]),
     ("x[:, :-1]", "f32[B, T - 1, 4]", lambda x: x[:, :-1]),
     ("x[:, T - 2:]", "f32[B, 2, 4]", lambda x: x[:, -2:]),
+    ("x[::2, 1::3]", "f32[(B + 1) // 2, (T + 1) // 3, 4]", lambda x: x[::2, 1::3]),
+    ("x[:, :T - 1:2, 1:3:5]", "f32[B, T // 2, 1]", lambda x: x[:, :-1:2, 1:3:5]),
     ("x[:, none, .., none]", "f32[B, 1, T, 4, 1]", lambda x: x[:, None, ..., None]),
     ("x.T", "f32[B, 4, T]", lambda x: x.swapaxes(1, 2)),
     ("x[:, [2, 0][1]]", "f32[B, 4]", lambda x: x[:, 0]),
@@ -255,6 +258,22 @@ def test_indices_are_numpys(expression: str, expected: str, numpy: object) -> No
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
     assert callable(numpy)
     np.testing.assert_array_equal(run(net, x=x), numpy(x))
+
+
+def test_slices_with_a_step_agree_in_all_backends() -> None:
+    header = (
+        "(x: f32[B, 7]) -> (every: f32[(B + 1) // 2, 7], rest: f32[B - 1, 3], half: f32[(B + 3) // 4, 2]) where B >= 1"
+    )
+    body = "every = x[::[1, 2, 3][::2][0] + 1]\nrest = x[1:, ::3]\nhalf = x[0 : (B + 1) // 2 : 2, 2::4]"
+    assert_three_way(network(header, body), [{"B": 1}, {"B": 3}, {"B": 8}])
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_a_slice_with_a_step_is_numpys_at(size: int) -> None:
+    net = network("(x: f32[B, T]) -> f32[(B + 1) // 2, (T + 2) // 3]", "x[::2, ::3]")
+    assert_three_way(net, [{"B": size, "T": 3 - size}, {"B": size, "T": size}, {"B": 4, "T": size}])
+    x = np.arange(12.0 * size).reshape(size, 12)
+    np.testing.assert_array_equal(run(net, x=x), x[::2, ::3])
 
 
 def test_indices_gather_rows() -> None:

@@ -159,9 +159,10 @@ def _slice(d: Draft, op: type[Op]) -> object:
         stop = Dim.of(d.rng.randint(start.value, size.value))
     elif d.rng.random() < 0.4:
         stop = d.facts.simplify((size + 1) // 2)
-    if start == 0 and stop == size:
+    step = d.rng.choice((1, 1, 2, 3))
+    if start == 0 and stop == size and step == 1:
         return None
-    return d.emit(Slice(axis, start, stop), x)
+    return d.emit(Slice(axis, start, stop, step), x)
 
 
 def _pick(d: Draft, op: type[Op]) -> object:
