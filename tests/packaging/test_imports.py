@@ -33,6 +33,7 @@ VERIFY = {
     "netdsl.rename",
     "netdsl.sampling",
     "netdsl.tolerance",
+    "netdsl.vectorise",
     "netdsl.weights",
 }
 API = {
