@@ -57,16 +57,17 @@ def call_block(
     checker = body.checker
     if header.name and isinstance(ref.decl, s.Block) and ref.decl.kind not in ("block", "network"):
         raise mistake("E0336", f"`{header.name}` is {_kind(ref.decl.kind)} and cannot be called as a block", span)
+    path = instance.path if instance is not None else _path(body, name, label)
+    owner = instance.owner if instance is not None else body.builder
     inner = inner_body(checker, ref, body, span)
+    inner.builder.prefix = join(owner.prefix, path)
     tensors, given = bind_arguments(inner, header, ref, arguments, span)
     prove_where(inner, body, header, span)
     made = instance.span if instance is not None else None
     template = template_of(checker, ref, inner, tensors, given, span, made)
     if template is None:
         raise Silent
-    path = instance.path if instance is not None else _path(body, name, label)
     shared = instance.params if instance is not None else None
-    owner = instance.owner if instance is not None else body.builder
     _check_shared(instance, template, span)
     if instance is not None and not instance.is_bound:
         instance.first_call = span

@@ -50,11 +50,15 @@ class Template:
 
 @dataclass(eq=False)
 class Builder:
-    """Collects what one body makes. Nodes go to the innermost open region."""
+    """Collects what one body makes. Nodes go to the innermost open region.
+
+    Args: prefix: the path of the call for which the body is checked, from the network on; for messages.
+    """
 
     facts: Facts
     block: str
     span: Span
+    prefix: str = ""
     nodes: list[Node] = field(default_factory=list)
     params: dict[str, ParamEntry] = field(default_factory=dict)
     states: dict[str, Value] = field(default_factory=dict)

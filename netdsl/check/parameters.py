@@ -41,7 +41,8 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
     declared = tensor_type(body, statement.type)
     path = join(body.path, statement.name)
     if statement.kind == "param" and statement.name in body.given:
-        given = check_result(body, _named(statement), body.given[statement.name], statement.span, f"`{statement.name}`")
+        what = f"`{join(body.builder.prefix, path)}`"
+        given = check_result(body, _named(statement), body.given[statement.name], statement.span, what)
         body.scope.bind(statement.name, given, "param", statement.name_span)
         return
     if body.in_unlabelled_loop is not None:
@@ -54,16 +55,16 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
         )
     for axis in declared.axes:
         if not axis.size.is_const and not body.generic:
-            raise _sized_by_free(body, statement, path, str(axis.size), sorted(axis.size.symbols))
+            raise _sized_by_free(body, statement, join(body.builder.prefix, path), str(axis.size), sorted(axis.size.symbols))
     if not declared.dtype.is_float and statement.kind == "param":
         raise mistake(
             "E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span
         )
-    _check_size(body, declared, statement)
+    _check_size(body, declared, statement, join(body.builder.prefix, path))
     init = _init(body, statement, declared.rank)
     value = Value(declared.without_names(), path)
     if path in body.builder.params:
-        raise mistake("E0333", f"`{path}` already names a parameter here", statement.name_span)
+        raise mistake("E0333", f"`{join(body.builder.prefix, path)}` already names a parameter here", statement.name_span)
     body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span))
     body.declared[value] = statement.type
     body.builder.used_names[(body.path, statement.name)] = 1
@@ -95,12 +96,12 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
     )
 
 
-def _check_size(body: "Body", declared: TensorType, statement: s.ParamDecl) -> None:
+def _check_size(body: "Body", declared: TensorType, statement: s.ParamDecl, path: str) -> None:
     count = declared.numel()
     if count.is_const and count.value > body.checker.limits.params:
         raise mistake(
             "E0523",
-            f"`{statement.name}` has {count.value:,} elements, more than {body.checker.limits.params:,}",
+            f"`{path}` has {count.value:,} elements, more than {body.checker.limits.params:,}",
             statement.span,
         )
 

@@ -74,10 +74,14 @@ def _has_value(expr: s.IfExpr) -> bool:
 
 
 def _poison(body: "Body", statement: s.Statement) -> None:
+    """Make unknown what the statement assigns, also what it may not assign; a state keeps the value it was read with."""
     for name, span in assigned_names(statement):
         owner, _ = body.scope.owner(name)
-        if owner is None or owner.names[name].kind not in FIXED:
+        found = owner.names[name] if owner is not None else None
+        if owner is None or found is None or found.kind not in FIXED:
             (owner or body.scope).names[name] = Binding(POISON, "local", span)
+        elif found.kind != "state":
+            owner.names[name] = Binding(POISON, found.kind, found.span)
 
 
 def _expression_statement(body: "Body", statement: s.ExprStatement) -> None:
