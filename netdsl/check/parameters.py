@@ -40,9 +40,9 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
         raise mistake("E0336", "`per` stands in an `edge` only", statement.span)
     declared = tensor_type(body, statement.type)
     path = join(body.path, statement.name)
+    full = join(body.builder.prefix, path)
     if statement.kind == "param" and statement.name in body.given:
-        what = f"`{join(body.builder.prefix, path)}`"
-        given = check_result(body, _named(statement), body.given[statement.name], statement.span, what)
+        given = check_result(body, _named(statement), body.given[statement.name], statement.span, f"`{full}`")
         body.scope.bind(statement.name, given, "param", statement.name_span)
         return
     if body.in_unlabelled_loop is not None:
@@ -55,16 +55,16 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
         )
     for axis in declared.axes:
         if not axis.size.is_const and not body.generic:
-            raise _sized_by_free(body, statement, join(body.builder.prefix, path), str(axis.size), sorted(axis.size.symbols))
+            raise _sized_by_free(body, statement, full, str(axis.size), sorted(axis.size.symbols))
     if not declared.dtype.is_float and statement.kind == "param":
         raise mistake(
             "E0217", f"a parameter is trained, so it needs float elements, found {declared.dtype}", statement.type.span
         )
-    _check_size(body, declared, statement, join(body.builder.prefix, path))
+    _check_size(body, declared, statement, full)
     init = _init(body, statement, declared.rank)
     value = Value(declared.without_names(), path)
     if path in body.builder.params:
-        raise mistake("E0333", f"`{join(body.builder.prefix, path)}` already names a parameter here", statement.name_span)
+        raise mistake("E0333", f"`{full}` already names a parameter here", statement.name_span)
     body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span))
     body.declared[value] = statement.type
     body.builder.used_names[(body.path, statement.name)] = 1

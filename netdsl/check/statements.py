@@ -74,7 +74,7 @@ def _has_value(expr: s.IfExpr) -> bool:
 
 
 def _poison(body: "Body", statement: s.Statement) -> None:
-    """Make unknown what the statement assigns, also what it may not assign; a state keeps the value it was read with."""
+    """Make unknown what the statement assigns, also what it may not; a state keeps the value with which it was read."""
     for name, span in assigned_names(statement):
         owner, _ = body.scope.owner(name)
         found = owner.names[name] if owner is not None else None
