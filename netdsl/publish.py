@@ -28,8 +28,8 @@ _ABANDONED_AFTER_S = 24 * 3600
 def publish(path: Path, data: Data) -> None:
     """Put `data` (bytes, or what a function writes into the file it is given) at `path`, all of it or nothing.
 
-    A reader, and a machine that loses power, sees the old content or the new one. The file gets the usual
-    permissions. Files that an interrupted run left behind for `path` are removed.
+    A reader, and a machine that loses power, sees the old content or the new one. A new file gets the permissions that
+    the umask leaves, a file that was there keeps its own. What an interrupted run left behind for `path` is removed.
 
     Raises: NetError: `path` cannot be written (an `OSError` of the function counts as that), or is a folder, a symbolic
         link or a device.
@@ -49,9 +49,9 @@ def publish_all(files: Mapping[Path, Data]) -> None:
     try:
         for path, data in files.items():
             with _reported(path):
-                _check_target(path)
+                mode = _mode_of(path)
                 staged.append(_Staged.create(path))
-                staged[-1].fill(data)
+                staged[-1].fill(data, mode)
         for each in staged:
             with _reported(each.target):
                 each.replace_target()
@@ -90,7 +90,7 @@ class _Staged:
                 raise
             staged.discard()  # another writer took it for an abandoned one, between its creation and its lock
 
-    def fill(self, data: Data) -> None:
+    def fill(self, data: Data, mode: int) -> None:
         assert self.descriptor is not None
         with io.BufferedWriter(_Output(self.descriptor)) as stream:
             if callable(data):
@@ -98,7 +98,7 @@ class _Staged:
             else:
                 stream.write(data)
         if hasattr(os, "fchmod"):
-            os.fchmod(self.descriptor, 0o644 & ~_umask())
+            os.fchmod(self.descriptor, mode)
         os.fsync(self.descriptor)
 
     def replace_target(self) -> None:
@@ -143,8 +143,11 @@ class _Output(io.RawIOBase):
         return os.write(self.descriptor, cast(bytes, data))
 
 
-def _check_target(path: Path) -> None:
-    """Refuse what must not be replaced. A link is never followed, also not one that appears later."""
+def _mode_of(path: Path) -> int:
+    """The permissions of what will stand at `path`. A link is never followed, also not one that appears later.
+
+    Raises: NetError: what is there must not be replaced, or has no folder.
+    """
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -156,7 +159,7 @@ def _check_target(path: Path) -> None:
                     help=f"create the folder `{path.parent}` first",
                 )
             ) from None
-        return
+        return 0o666 & ~_umask()
     if stat.S_ISLNK(mode):
         raise NetError(
             Diagnostic(
@@ -168,6 +171,7 @@ def _check_target(path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "device or pipe"
         raise NetError(Diagnostic("E0702", f"cannot write `{path}`: expected a file, found a {kind}"))
+    return stat.S_IMODE(mode) & 0o777
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

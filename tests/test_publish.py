@@ -52,8 +52,8 @@ def test_bytes_and_functions_are_published(tmp_path: Path) -> None:
     assert ["a", "b", "c"] == names(tmp_path)
 
 
-@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0, 0o644)])
-def test_the_mode_follows_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o002, 0o664), (0, 0o666)])
+def test_the_mode_of_a_new_file_follows_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
     before = os.umask(mask)
     try:
         publish(tmp_path / "a", NEW)
@@ -61,6 +61,15 @@ def test_the_mode_follows_the_umask(tmp_path: Path, mask: int, mode: int) -> Non
     finally:
         os.umask(before)
     assert mode == stat.S_IMODE((tmp_path / "a").stat().st_mode)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
+def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "a").write_bytes(OLD)
+    (tmp_path / "a").chmod(mode)
+    publish_all({tmp_path / "a": NEW, tmp_path / "b": NEW})
+    assert mode == stat.S_IMODE((tmp_path / "a").stat().st_mode)
+    assert NEW == (tmp_path / "a").read_bytes()
 
 
 def test_the_file_is_private_while_it_is_written(tmp_path: Path) -> None:
