@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from netdsl.dim_algebra import Dim
 
 MAX_DEPTH = 64
-MAX_TEXT = 20_000
+MAX_TEXT = 1_000
 
 AtomOp: TypeAlias = Literal["symbol", "//", "%", "min", "max"]
 
@@ -31,8 +31,10 @@ class Atom(str):
         self = str.__new__(cls, name or _atom_text(op, args))
         self.op, self.args = op, args
         self.depth = 1 + max((atom.depth for arg in args for atom in arg.atoms()), default=0)
-        if self.depth > MAX_DEPTH or len(self) > MAX_TEXT:
+        if self.depth > MAX_DEPTH:
             raise DimError(f"a size nests `//`, `%`, `min` and `max` more than {MAX_DEPTH} deep")
+        if len(self) > MAX_TEXT:
+            raise DimError(f"a part of a size is {len(self):,} letters long, more than {MAX_TEXT:,}")
         return self
 
     def __getnewargs__(self) -> "tuple[AtomOp, tuple[Dim, ...], str]":  # type: ignore[override]

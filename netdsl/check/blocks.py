@@ -34,6 +34,8 @@ from netdsl.source import Span
 if TYPE_CHECKING:
     from netdsl.check.checker import Checker
 
+#: What a body that is checked counts for in `Limits.steps`, beside its expressions.
+STEPS_A_BODY = 120
 #: Nodes that are copied while one expression is evaluated.
 NODES_A_STEP = 4
 
@@ -272,6 +274,8 @@ def template_of(
     made: Span | None = None,
 ) -> Template | None:
     """The checked body, from the memo where the same types were met before; None when it was reported."""
+    for _, static in ref.statics:
+        checker.weigh(static, span)
     key = (
         id(ref.decl),
         tuple((k, statics.key_of(v)) for k, v in ref.statics),
@@ -289,6 +293,7 @@ def template_of(
             "E0526", f"calls nest more than {checker.limits.depth} deep: is `{ref.name}` calling itself?", span
         )
     checker.depth += 1
+    checker.work.steps += STEPS_A_BODY
     before = len(checker.reporter.diagnostics)
     template: Template | None = None
     with checker.reporter.inside(ref.name, ref.decl.header.name_span, span, made):

@@ -14,6 +14,7 @@ from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, descr
 from netdsl.dims import Dim, DimError
 from netdsl.ir import Value
 from netdsl.ops.base import Op
+from netdsl.ops.pieces import Unstack
 from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import Axis, DType, ShapeError, TensorType
@@ -21,6 +22,11 @@ from netdsl.tensor_type import Axis, DType, ShapeError, TensorType
 if TYPE_CHECKING:
     from netdsl.check.checker import Checker
     from netdsl.check.modules import FileScope
+
+
+#: Letters of a size beyond which proofs take long, and what each further one counts for in `Limits.steps`.
+LONG_SIZE = 200
+STEPS_A_LETTER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,8 @@ class Body:
         types = tuple(v.type for v in operands)
         try:
             op = op.normalised(types)
+            if isinstance(op, Unstack) and types[0].sizes[op.axis].is_const:
+                self.checker.limits.check_items(types[0].sizes[op.axis].value, span)
             results = op.infer(types, self.builder.facts)
         except ShapeError as error:
             from netdsl.check.origins import shape_mistake
@@ -193,6 +201,13 @@ class Body:
         (result,) = self.apply(op, operands, span, operand_spans)
         return result
 
+    def simplified(self, size: Dim) -> Dim:
+        """A size as the facts let it be written; a long one counts as many steps, because it takes long."""
+        excess = len(str(size)) - LONG_SIZE
+        if excess > 0:
+            self.checker.work.steps += excess * STEPS_A_LETTER
+        return self.builder.facts.simplify(size)
+
     def _simplified(self, t: TensorType, span: Span) -> TensorType:
         facts = self.builder.facts
         axes = []
@@ -200,7 +215,7 @@ class Body:
         for axis in t.axes:
             size = axis.size
             if not size.is_const:
-                size = facts.simplify(size)
+                size = self.simplified(size)
                 high = facts.bounds(size)[1]
                 if high is not None and high < 0:
                     raise mistake("E0209", f"this value would have a size of {size}, below 0", span)

@@ -153,7 +153,9 @@ def call_macro(body: "Body", ref: MacroRef, arguments: list[Argument], span: Spa
             positional.append(value)
         else:
             raise mistake("E0323", f"`{macro.name}` is written `{macro.signature}`", span)
-    return macro.run(MacroCall(body, macro.name, named, tuple(positional), tuple(arguments), span))
+    result = macro.run(MacroCall(body, macro.name, named, tuple(positional), tuple(arguments), span))
+    body.checker.weigh(result, span)
+    return result
 
 
 def instance_param(instance: InstanceRef, expr: s.Attribute) -> CheckValue:

@@ -20,6 +20,9 @@ from netdsl.tensor_type import DTYPES, F32, DType
 if TYPE_CHECKING:
     from netdsl.check.body import Body
 
+#: Items of a list that are copied while one expression is evaluated.
+ITEMS_A_STEP = 4
+
 
 @dataclass(eq=False)
 class Checker:
@@ -64,6 +67,13 @@ class Checker:
             self.level -= 1
             raise mistake("E0528", f"checking this file takes more than {self.limits.steps:,} steps", span)
 
+    def weigh(self, value: CheckValue, span: Span) -> None:
+        """Count the items of a list that is made, or compared, as steps.
+
+        Raises: Mistake E0527: they are too many, or nest too deeply.
+        """
+        self.work.steps += self.limits.count_items(value, span) // ITEMS_A_STEP
+
     def look_up(self, body: "Body", name: str, span: Span) -> CheckValue:
         """What `name` stands for: the body's scope, the file, its imports, the prelude, the primitives (rule R20).
 
@@ -106,9 +116,10 @@ class Checker:
             return DTYPES[name]
         if name in file.lost:
             return POISON
-        of_file = [*file.own, *file.imported, *file.modules]
-        if len(of_file) > MOST_CANDIDATES:
-            of_file = []
+        if self.reporter.is_full:
+            raise _unknown(name, span, ())
+        is_small = len(file.own) + len(file.imported) <= MOST_CANDIDATES
+        of_file = [*file.own, *file.imported, *file.modules] if is_small else []
         native = [*self.library.prelude_names(), *BUILTINS, *DTYPES, "training"]
         for module in STD_MODULES:
             if module not in PRELUDE and name in (self.library.std(module) or file).public_names():

@@ -72,7 +72,9 @@ def _tuple(body: "Body", expr: s.TupleExpr) -> CheckValue:
         if item.splat:
             raise mistake("E0325", "`**` stands in a call only", item.span)
         items.append(evaluate(body, item.value))
-    return TupleValue(tuple(items), tuple(i.name for i in expr.items))
+    made = TupleValue(tuple(items), tuple(i.name for i in expr.items))
+    body.checker.weigh(made, expr.span)
+    return made
 
 
 def _list(body: "Body", expr: s.ListExpr) -> CheckValue:
@@ -80,7 +82,9 @@ def _list(body: "Body", expr: s.ListExpr) -> CheckValue:
     for item in expr.items:
         value = evaluate(body, item)
         items.append(value)
-    return ListValue(tuple(items))
+    made = ListValue(tuple(items))
+    body.checker.weigh(made, expr.span)
+    return made
 
 
 def _index(body: "Body", expr: s.Index) -> CheckValue:
@@ -88,7 +92,9 @@ def _index(body: "Body", expr: s.Index) -> CheckValue:
     if base is POISON:
         return POISON
     if isinstance(base, (TensorValue, ListValue, TupleValue)):
-        return operators.index(body, expr, base)
+        found = operators.index(body, expr, base)
+        body.checker.weigh(found, expr.span)
+        return found
     if isinstance(base, (BlockRef, OpRef, MacroRef)):
         return calls.apply_brackets(body, base, expr)
     raise mistake("E0327", f"{describe(base)} takes no brackets", expr.span)
@@ -172,7 +178,9 @@ def _range(body: "Body", expr: s.Range) -> CheckValue:
     start = body.static_int(expr.start, what="the start of a range")
     stop = body.static_int(expr.stop, what="the end of a range")
     body.checker.limits.check_turns(max(stop - start, 0), expr.span)
-    return ListValue(tuple(range(start, stop)))
+    made = ListValue(tuple(range(start, stop)))
+    body.checker.weigh(made, expr.span)
+    return made
 
 
 def _if(body: "Body", expr: s.IfExpr) -> CheckValue:

@@ -1,8 +1,11 @@
 """Budgets: what a text may make the compiler do (codes E05..)."""
 
 from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
 
 from netdsl.check.report import mistake
+from netdsl.check.values import CheckValue, ListValue, TupleValue
 from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
@@ -10,9 +13,17 @@ from netdsl.tensor_type import TensorType
 
 @dataclass(slots=True)
 class Work:
-    """What the checks of one file have done so far: see `Limits.steps`."""
+    """What one check of a file has done so far.
+
+    Args:
+        steps: see `Limits.steps`.
+        nodes: of all networks, in both modes.
+        memos: checked bodies by mode and float type, which the networks share.
+    """
 
     steps: int = 0
+    nodes: int = 0
+    memos: dict[Any, dict[Any, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -28,7 +39,8 @@ class Limits:
         params:    elements of all parameters.
         tensor_elements: elements of one tensor of constant shape.
         axes:      axes of one tensor.
-        items:     items of a static list, and letters of a string that is put together.
+        items:     items of a static list, letters of a string that is put together, results of an op.
+        nesting:   lists in lists.
     """
 
     nodes: int = 200_000
@@ -40,6 +52,7 @@ class Limits:
     tensor_elements: int = 2**40
     axes: int = 64
     items: int = 100_000
+    nesting: int = 64
 
     def elements(self, t: TensorType, span: Span) -> None:
         """Raises: Mistake E0523: a tensor of constant shape has too many elements, or a tensor too many axes."""
@@ -62,6 +75,16 @@ class Limits:
                 help="raise the limit with `--max-nodes` if this is meant",
             )
 
+    def check_all_nodes(self, count: int, span: Span) -> None:
+        """Raises: Mistake E0521: the networks of a file, in both modes, are too large together."""
+        if count > 3 * self.nodes:
+            raise mistake(
+                "E0521",
+                f"the networks of this file expand to more than {3 * self.nodes:,} nodes together",
+                span,
+                help="raise the limit with `--max-nodes` if this is meant",
+            )
+
     def check_params(self, types: Sequence[TensorType], span: Span) -> None:
         """Raises: Mistake E0523: all parameters together have too many elements."""
         total = sum(t.numel().value for t in types if t.is_static)
@@ -79,6 +102,21 @@ class Limits:
             raise mistake("E0522", f"nested loops make {count:,} turns, more than {self.turns:,}", span)
 
     def check_items(self, count: int, span: Span) -> None:
-        """Raises: Mistake E0527: a static list or string grows too long."""
+        """Raises: Mistake E0527: a static list or string grows too long, or an op has too many results."""
         if count > self.items:
             raise mistake("E0527", f"this grows to {count:,} items, more than {self.items:,}", span)
+
+    def count_items(self, value: CheckValue, span: Span) -> int:
+        """Items of a list and of the lists inside it; 0 for anything else.
+
+        Raises: Mistake E0527: they are too many, or nest too deeply.
+        """
+        count = 0
+        level: list[CheckValue] = [value]
+        for _ in range(self.nesting):
+            level = [item for outer in level if isinstance(outer, (ListValue, TupleValue)) for item in outer.items]
+            count += len(level)
+            self.check_items(count, span)
+            if not level:
+                return count
+        raise mistake("E0527", f"lists nest more than {self.nesting} deep", span)

@@ -107,7 +107,7 @@ def _extremum(call: MacroCall, values: list[CheckValue]) -> CheckValue:
         return max(numbers) if call.name == "max" else min(numbers)
     dims = [call.body.dim(v, sp, what=f"`{call.name}`").dim for v, sp in zip(values, spans, strict=True)]
     result_dim = (dmax if call.name == "max" else dmin)(*dims)
-    return DimValue(call.body.builder.facts.simplify(result_dim))
+    return DimValue(call.body.simplified(result_dim))
 
 
 def variance(call: MacroCall) -> CheckValue:
@@ -206,7 +206,7 @@ def ceil_div(call: MacroCall) -> CheckValue:
     if b == 0:
         raise mistake("E0321", "`ceil_div` divides by zero", call.span)
     result = (a + b - Dim.of(1)) // b
-    return result.value if result.is_const else DimValue(call.body.builder.facts.simplify(result))
+    return result.value if result.is_const else DimValue(call.body.simplified(result))
 
 
 def ntuple(call: MacroCall) -> CheckValue:

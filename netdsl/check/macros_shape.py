@@ -201,6 +201,7 @@ def split(call: MacroCall) -> CheckValue:
             raise mistake(
                 "E0324", f"`split` needs a count of parts or a list of sizes, found {describe(count)}", call.span
             )
+        call.body.checker.limits.check_items(count, call.span)
         size = x.type.axes[axis].size
         if call.body.builder.facts.prove_eq(size % count, 0) is not True and not call.body.generic:
             raise mistake(

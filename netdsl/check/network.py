@@ -79,12 +79,17 @@ class Session:
         Args:   values: statics by name, from `--set`.
         Raises: NetError: everything that is wrong.
         """
+        self.work = Work()
+        self.reporter.begin()
+        return self._checked(name, values or {})
+
+    def _checked(self, name: str, values: Mapping[str, CheckValue]) -> CheckedNetwork:
         decl = self.networks[name]
         if id(decl) in self.file.damaged:
             raise NetError(self.reporter.diagnostics)
         before = len(self.reporter.diagnostics)
         evaluation = self.checker(training=False)
-        checked = _network(evaluation, self.file, decl, values or {})
+        checked = _network(evaluation, self.file, decl, values)
         self._used |= evaluation.used_blocks
         if checked is None or len(self.reporter.diagnostics) > before:
             raise NetError(self.reporter.diagnostics[before:] or self.reporter.diagnostics)
@@ -92,7 +97,7 @@ class Session:
         train_graph = graph
         if depends:
             training = self.checker(training=True)
-            again = _network(training, self.file, decl, values or {})
+            again = _network(training, self.file, decl, values)
             if again is None or len(self.reporter.diagnostics) > before:
                 raise NetError(self.reporter.diagnostics[before:])
             train_graph = again[0]
@@ -112,16 +117,18 @@ class Session:
                 continue
             known = {p.name for p in decl.header.statics}
             with suppress(NetError):
-                checked[name] = self.network(name, {k: v for k, v in values.items() if k in known})
-        for own in self.file.own.values():
-            if id(own) in self.file.damaged:
-                continue
-            if isinstance(own, s.Block) and own.kind == "block" and id(own) not in self._used:
-                check_generic(self.checker(training=False), self.file, own)
-            elif isinstance(own, s.Const) and own.params is None:
-                statics.constant_of(self.checker(training=False), self.file, own)
+                checked[name] = self._checked(name, {k: v for k, v in values.items() if k in known})
+        unnamed = self.checker(training=False)
+        unnamed.used_blocks |= self._used
+        sound = [own for own in self.file.own.values() if id(own) not in self.file.damaged]
+        for own in sound:
+            if isinstance(own, s.Const) and own.params is None:
+                statics.constant_of(unnamed, self.file, own)
             elif isinstance(own, s.Const):
-                check_function(statics.static_body(self.checker(training=False), self.file, {}, own.span), own)
+                check_function(statics.static_body(unnamed, self.file, {}, own.span), own)
+        for own in reversed(sound):  # a block is mostly used by what stands below it
+            if isinstance(own, s.Block) and own.kind == "block" and id(own) not in unnamed.used_blocks:
+                check_generic(unnamed, self.file, own)
         for error in claim_mistakes(self.file):
             self.reporter.add(error.diagnostic)
         self.reporter.sort(self.source)
@@ -134,6 +141,7 @@ def _network(
     checker.network = decl
     header = decl.header
     checker.default_float = own_float(header, checker.default_float)
+    checker.memo = checker.work.memos.setdefault((checker.training, checker.default_float), {})
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header)
     ref = BlockRef(decl, file)
     before = len(checker.reporter.diagnostics)
@@ -148,6 +156,8 @@ def _network(
             if len(checker.reporter.diagnostics) > before:
                 return None
             checker.limits.check_params([p.type for p in template.params], header.name_span)
+            checker.work.nodes += template.size
+            checker.limits.check_all_nodes(checker.work.nodes, header.name_span)
             return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
         except Mistake as error:
             checker.reporter.add(error.diagnostic)

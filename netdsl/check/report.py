@@ -83,11 +83,12 @@ class Reporter:
     shipped: set[int] = field(default_factory=set)
     #: A budget of the whole file is spent: nothing more is checked.
     is_spent: bool = False
+    _first: int = 0
     _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
 
     @property
     def is_full(self) -> bool:
-        return len(self.diagnostics) >= self.limit
+        return len(self.diagnostics) - self._first >= self.limit
 
     @contextmanager
     def inside(self, name: str, declared: Span, call: Span | None = None, made: Span | None = None) -> Iterator[None]:
@@ -106,6 +107,12 @@ class Reporter:
             yield
         finally:
             self.frames = frames
+
+    def begin(self) -> None:
+        """Another check of the file begins: budgets and places count anew."""
+        self.is_spent = False
+        self._first = len(self.diagnostics)
+        self._seen.clear()
 
     def add(self, diagnostic: Diagnostic) -> None:
         if self.is_full:

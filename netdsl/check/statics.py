@@ -103,7 +103,9 @@ def binary(body: Body, expr: s.Binary, left: CheckValue, right: CheckValue) -> C
                 return result
         if isinstance(left, ListValue) and isinstance(right, ListValue) and op == "+":
             body.checker.limits.check_items(len(left.items) + len(right.items), expr.span)
-            return ListValue(left.items + right.items)
+            joined = ListValue(left.items + right.items)
+            body.checker.weigh(joined, expr.span)
+            return joined
         if isinstance(left, str) and isinstance(right, str) and op == "+":
             body.checker.limits.check_items(len(left) + len(right), expr.span)
             return left + right
@@ -150,7 +152,7 @@ def _dims(body: Body, expr: s.Binary, left: "DimValue | int", right: "DimValue |
     }.get(op)
     if operation is None:
         raise mistake("E0320", f"`{op}` does not take sizes", expr.span)
-    return _dim_result(facts.simplify(operation(a, b)))
+    return _dim_result(body.simplified(operation(a, b)))
 
 
 def _scalars(body: Body, expr: s.Binary, left: "DimValue | int | float", right: "DimValue | int | float") -> CheckValue:
@@ -216,6 +218,8 @@ def call_const(body: Body, function: ConstFunction, values: Sequence[CheckValue]
         title = f"`{function.decl.name}` takes {counted(len(params), 'argument')}, found {len(values)}"
         raise mistake("E0323", title, span, others=((function.decl.name_span, "declared here"),))
     checker = body.checker
+    for value in values:
+        checker.weigh(value, span)
     key = (id(function.decl), tuple(key_of(plain(value)) for value in values))
     if key in checker.applied:
         return checker.applied[key]

@@ -55,7 +55,7 @@ def axis_of(body: Body, expr: s.Expr) -> Axis:
         raise mistake("E0209", f"a size cannot be {size.dim}, below 0", expr.span)
     if size.dim.is_const and size.dim.value >= 2**31:
         raise mistake("E0209", f"an axis of size {size.dim.value} is past 2147483647", expr.span)
-    return Axis(size.name, body.builder.facts.simplify(size.dim))
+    return Axis(size.name, body.simplified(size.dim))
 
 
 def tensor_type(body: Body, written: s.TypeExpr) -> TensorType:

@@ -10,6 +10,7 @@ from netdsl.check.names import assigned_names, children
 from netdsl.check.report import Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import POISON, CheckValue, ListValue, TensorValue, TupleValue, describe
+from netdsl.source import Span
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
@@ -59,7 +60,7 @@ def _turns(body: "Body", statement: s.Repeat | s.For, items: Sequence[CheckValue
         else:
             body.in_unlabelled_loop = statement.span
         changing = _changing_names(statement)
-        known: dict[str, object] | None = _types_of(body, changing)
+        known: dict[str, object] | None = _types_of(body, changing, statement.span)
         for number, item in enumerate(items):
             if statement.label is not None:
                 body.path = join(outer_path, f"{statement.label}.{number}")
@@ -73,7 +74,7 @@ def _turns(body: "Body", statement: s.Repeat | s.For, items: Sequence[CheckValue
             if len(checker.reporter.diagnostics) > before:
                 raise Silent
             if known is not None:
-                now = _types_of(body, changing)
+                now = _types_of(body, changing, statement.span)
                 if now == known:  # all further turns are like this one
                     grows = body.builder.size - size
                     checker.limits.check_nodes(size + grows * (len(items) - number), statement.span)
@@ -102,12 +103,13 @@ def _changing_names(statement: s.Repeat | s.For) -> frozenset[str]:
     return frozenset(found)
 
 
-def _types_of(body: "Body", names: frozenset[str]) -> dict[str, object]:
+def _types_of(body: "Body", names: frozenset[str], span: Span) -> dict[str, object]:
     """What a turn sees of what turns change: the kinds and types of values, and statics themselves."""
     found: dict[str, object] = {}
     for name in names:
         binding = body.scope.find(name)
         if binding is not None:
+            body.checker.weigh(binding.value, span)
             found[name] = _type_of(binding.value)
     return found
 
