@@ -21,6 +21,8 @@ def generator(seed: int, path: str) -> np.random.Generator:
 def initial_value(param: Param, seed: int) -> NDArray[np.generic]:
     """The initial value of `param`, in its storage type's width (f32 for f16 and bf16).
 
+    An initialiser with `stacked=k` draws each copy along the first k axes on its own, with the fans of one copy.
+
     Shapes: the parameter's.
     Source: torch.nn.init of the same names; fans as torch counts them (axis 1 in, axis 0 out, times the kernel).
     """
@@ -36,8 +38,14 @@ def initial_value(param: Param, seed: int) -> NDArray[np.generic]:
         else np.dtype(dtype.storage.name.replace("i", "int").replace("u8", "uint8")).type
     )
     rng = generator(seed, param.path)
-    value = _DRAW[param.init.name](rng, shape, numbers, width)
-    return np.asarray(value, width)
+    draw = _DRAW[param.init.name]
+    copies, own = shape[: int(numbers.get("stacked", 0))], shape[int(numbers.get("stacked", 0)) :]
+    if not copies:
+        return np.asarray(draw(rng, shape, numbers, width), width)
+    value = np.empty(shape, width)
+    for at in np.ndindex(copies):
+        value[at] = draw(rng, own, numbers, width)
+    return value
 
 
 def initial_values(params: Iterable[Param], seed: int) -> dict[str, NDArray[np.generic]]:

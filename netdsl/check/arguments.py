@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.report import mistake
-from netdsl.check.values import CheckValue
+from netdsl.check.values import POISON, CheckValue, RecordValue, describe
 from netdsl.record import dataclass
 from netdsl.source import Span
 
@@ -20,6 +20,8 @@ class Argument:
     name: str | None
     value: CheckValue
     span: Span
+    #: `**record`.
+    is_splat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class MacroCall:
     positional: tuple[CheckValue, ...]
     arguments: tuple[Argument, ...]
     span: Span
+    label: "s.Labelled | None" = None
 
 
 def arguments_of(body: "Body", args: Sequence[s.Arg]) -> list[Argument]:
     """Arguments evaluated from left to right."""
     found = []
     for arg in args:
-        if arg.splat:
-            raise mistake("E0329", "`**` takes a record of parameters", arg.span)
-        found.append(Argument(arg.name, body.evaluate(arg.value), arg.span))
+        value = body.evaluate(arg.value)
+        if arg.splat and not isinstance(value, RecordValue) and value is not POISON:
+            raise mistake("E0329", f"`**` takes a record of parameters, found {describe(value)}", arg.span)
+        found.append(Argument(arg.name, value, arg.span, arg.splat))
     return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from netdsl import syntax as s
 from netdsl.check import statics
 from netdsl.check.declared import check_result
+from netdsl.check.records import check_record
 from netdsl.check.report import mistake
 from netdsl.check.scope import FIXED, Binding
 from netdsl.check.values import (
@@ -66,6 +67,8 @@ def run_assign(body: "Body", statement: s.Assign) -> None:
                 and not target.type.groups
             ):
                 item = statics.convert(body, item, target.type, target.span, f"`{target.name}`")
+            elif isinstance(target.type, s.NamedType) and target.type.name == "params":
+                item = check_record(body, target.type, item, target.span, f"`{target.name}`")
             elif isinstance(target.type, s.NamedType):
                 item = check_result(body, target.type, item, target.span, f"`{target.name}`")
         assign(body, target.name, item, target.span)

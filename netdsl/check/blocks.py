@@ -1,6 +1,5 @@
 """Calls of blocks: a header is bound, a body is checked once for its types, and stamped out at each call."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -10,8 +9,9 @@ from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, join, stamp
 from netdsl.check.externs import extern_result
 from netdsl.check.facts import prove_where
-from netdsl.check.inputs import bind_input
 from netdsl.check.labels import take_label
+from netdsl.check.mapped import Level, lead_result, over
+from netdsl.check.receiving import Received, check_taken, receive
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.results import body_result, map_result
 from netdsl.check.scope import Scope
@@ -22,11 +22,9 @@ from netdsl.check.values import (
     DimValue,
     InstanceRef,
     TensorValue,
-    counted,
     instances_in,
     print_static,
 )
-from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Value
 from netdsl.source import Span
@@ -57,33 +55,56 @@ def call_block(
     assert isinstance(ref, BlockRef)
     header = ref.decl.header
     checker = body.checker
-    if header.name and isinstance(ref.decl, s.Block) and ref.decl.kind not in ("block", "network"):
-        raise mistake("E0336", f"`{header.name}` is {_kind(ref.decl.kind)} and cannot be called as a block", span)
-    path = instance.path if instance is not None else _path(body, name, label)
-    owner = instance.owner if instance is not None else body.builder
+    kind = ref.decl.kind if isinstance(ref.decl, s.Block) else "block"
+    if kind not in ("block", "network") and not (kind == "edge" and body.is_edge):
+        raise mistake("E0336", f"`{header.name}` is {_kind(kind)} and cannot be called as a block", span)
+    path = instance.path if instance is not None else call_path(body, name, label)
     inner = inner_body(checker, ref, body, span)
-    inner.builder.prefix = join(owner.prefix, path)
-    tensors, given = bind_arguments(inner, header, ref, arguments, span)
+    inner.builder.prefix = join(owner_of(body, instance).prefix, path)
+    received = receive(inner, ref, arguments, path if owner_of(body, instance) is body.builder else "", span)
     prove_where(inner, body, header, span)
     made = instance.span if instance is not None else None
-    template = template_of(checker, ref, inner, tensors, given, span, made)
+    template = template_of(checker, ref, inner, received.tensors, received.given, span, made)
     if template is None:
         raise Silent
-    shared = instance.params if instance is not None else None
+    check_taken(header.name, received, template)
+    body.builder.used.update(join(path, name) for name in template.used if join(path, name) in body.given)
     _check_shared(instance, template, span)
-    if instance is not None and not instance.is_bound:
-        instance.first_call = span
-    if template.updates and body.builder.regions:
-        raise mistake(
-            "E0349",
-            f"`{header.name}` updates a state, and this is a loop body",
-            span,
-            help="call it outside the loop; a loop changes carried values only",
-        )
+    if instance is not None:
+        for given_name in template.used:
+            instance.params.setdefault(given_name, received.given_outer[given_name])
+        if not instance.is_bound:
+            instance.first_call = span
+    mapped = over(template, _levels(received, template), body.builder.facts, span) if received.levels else template
+    mapping = place(body, ref, mapped, received, path, span, instance)
+    if instance is not None:
+        instance.is_bound = True
+    result = map_result(inner, template.result, header, {} if received.levels else mapping)
+    if received.levels:
+        result = lead_result(result, mapped.result, mapping, received.levels)
+    if label is not None and isinstance(result, TensorValue) and not body.builder.regions:
+        body.builder.tap(join(body.path, label.name), result.value)
+    return result
+
+
+def place(
+    body: Body,
+    ref: BlockRef,
+    template: Template,
+    received: Received,
+    path: str,
+    span: Span,
+    instance: "InstanceRef | None" = None,
+) -> dict[Value, Value]:
+    """Stamp a checked body out in the caller's; the map from its values to the new ones.
+
+    Raises: Mistake E0337: a loop without a label makes parameters; E0521: too many nodes.
+    """
+    checker = body.checker
     if template.params and instance is None and body.in_unlabelled_loop is not None:
         raise mistake(
             "E0337",
-            f"this loop makes parameters of `{header.name}`, so it needs a label",
+            f"this loop makes parameters of `{ref.name}`, so it needs a label",
             span,
             others=((body.in_unlabelled_loop, "this loop"),),
             help="label it: `repeat n as blocks { .. }`",
@@ -93,29 +114,41 @@ def call_block(
     mapping = stamp(
         template,
         body.builder,
-        [t.value for t in tensors.values()],
-        [t.value for t in given.values()],
+        list(received.outer.values()),
+        [t.value for t in received.given_outer.values()],
         path,
         span,
-        shared,
-        owner,
+        instance.params if instance is not None else None,
+        owner_of(body, instance),
     )
-    if instance is not None:
-        instance.is_bound = True
     for given_instance in instances_in(v for _, v in ref.statics):
         states = given_instance.owner.states
         states.update({p: mapping.get(v, v) for p, v in states.items()})
-    result = map_result(inner, template.result, header, mapping)
-    if label is not None and isinstance(result, TensorValue) and not body.builder.regions:
-        body.builder.tap(join(body.path, label.name), result.value)
-    return result
+    return mapping
+
+
+def owner_of(body: Body, instance: "InstanceRef | None") -> Builder:
+    """Where the parameters of a call live."""
+    return instance.owner if instance is not None else body.builder
+
+
+def _levels(received: Received, template: Template) -> list[Level]:
+    """What of a body each mapped axis reaches."""
+    inputs = dict(zip(received.outer, template.inputs, strict=True))
+    levels = []
+    for at, axis in enumerate(received.levels):
+        mapped = {value for name, value in inputs.items() if received.had[name][at]}
+        mapped |= {value for name, value in template.given if received.had.get(f"={name}", ())[at : at + 1] == (True,)}
+        levels.append(Level(axis, frozenset(mapped)))
+    return levels
 
 
 def _kind(kind: str) -> str:
     return "an edge" if kind == "edge" else "a monoid"
 
 
-def _path(body: Body, name: str, label: s.Labelled | None) -> str:
+def call_path(body: Body, name: str, label: "s.Labelled | None") -> str:
+    """The path of a call's parameters: its label, else its name, numbered where it was used before (rule R6)."""
     if label is not None:
         take_label(body, label)
         return join(body.path, label.name)
@@ -145,6 +178,7 @@ def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> B
     header = ref.decl.header
     inner = Body(checker, Builder(caller.builder.facts, ref.qualified_name, header.span), Scope(), ref.scope)
     inner.header, inner.caller = header, caller
+    inner.is_edge = isinstance(ref.decl, s.Block) and ref.decl.kind == "edge"
     inner.generic = caller.generic
     bound = dict(ref.statics)
     for param in header.statics:
@@ -177,91 +211,6 @@ def bind_static(inner: Body, param: s.StaticParam, value: CheckValue) -> None:
     if isinstance(value, DimValue) and value.name is not None:
         inner.dims[param.name] = DimOrigin(value, param.span, None)
     inner.scope.bind(param.name, value, "static", param.span)
-
-
-def bind_arguments(
-    inner: Body, header: s.Header, ref: BlockRef, arguments: list[Argument], span: Span
-) -> tuple[dict[str, TensorValue], dict[str, TensorValue]]:
-    """Arguments under the header's types, and parameters given by keyword (`weight=w`).
-
-    Raises: Mistake E0323: too many or too few; E0330: no such input.
-    """
-    caller = inner.caller or inner
-    params = {p.name: p for p in header.params}
-    slots: dict[str, Argument] = {}
-    given: dict[str, TensorValue] = {}
-    order = list(params)
-    declared = _param_names(ref.decl)
-    for argument in arguments:
-        if argument.name is None:
-            free = [n for n in order if n not in slots]
-            if not free:
-                raise mistake(
-                    "E0323",
-                    f"`{header.name}` takes {counted(len(params), 'tensor')}, found {len(arguments)}",
-                    argument.span,
-                    others=((header.name_span, "declared here"),),
-                )
-            slots[free[0]] = argument
-        elif argument.name in params:
-            if argument.name in slots:
-                raise mistake("E0331", f"`{argument.name}` is given twice", argument.span)
-            slots[argument.name] = argument
-        elif argument.name in declared:
-            given[argument.name] = caller.tensor(argument.value, argument.span, what=f"`{argument.name}`")
-        else:
-            known = [*params, *declared]
-            near = suggest(argument.name, known)
-            raise mistake(
-                "E0330",
-                f"`{header.name}` has no input `{argument.name}`",
-                argument.span,
-                others=((header.name_span, "declared here"),),
-                help=f"did you mean `{near}`?" if near else None,
-            )
-    tensors: dict[str, TensorValue] = {}
-    for name, param in params.items():
-        if name not in slots:
-            if isinstance(param.default, s.Literal) and param.default.value is None:
-                inner.scope.bind(name, None, "input", param.span)
-                continue
-            if param.default is None:
-                raise mistake(
-                    "E0323",
-                    f"`{header.name}` needs `{name}`: it takes {counted(len(params), 'tensor')}, found {len(slots)}",
-                    span,
-                    others=((param.span, "declared here"),),
-                )
-            raise mistake("E0304", "the default of an input is `none`", param.span)
-        argument = slots[name]
-        if argument.value is None:
-            if param.default is None:
-                raise mistake("E0301", f"`{name}` of `{header.name}` needs a tensor, found `none`", argument.span)
-            inner.scope.bind(name, None, "input", param.span)
-            continue
-        like = None
-        if not isinstance(argument.value, TensorValue):
-            like = next((t.type.dtype for t in tensors.values()), None)
-        value = caller.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
-        tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
-    return tensors, given
-
-
-def _param_names(decl: "s.Block | s.Extern") -> list[str]:
-    """Parameters declared in a body, which a call may give instead."""
-    if isinstance(decl, s.Extern):
-        return []
-    names: list[str] = []
-    pending: list[Sequence[s.Statement]] = [decl.body.statements]
-    while pending:
-        for statement in pending.pop():
-            if isinstance(statement, s.ParamDecl) and statement.kind == "param":
-                names.append(statement.name)
-            elif isinstance(statement, s.ExprStatement) and isinstance(statement.value, s.IfExpr):
-                pending.append(statement.value.then.statements)
-                if statement.value.otherwise is not None:
-                    pending.append(statement.value.otherwise.statements)
-    return names
 
 
 def template_of(

@@ -61,6 +61,8 @@ class Body:
     dims: dict[str, DimOrigin] = field(default_factory=dict)
     dtypes: dict[str, DType] = field(default_factory=dict)
     generic: bool = False
+    #: The body of an `edge`, whose input is one number.
+    is_edge: bool = False
     given: dict[str, TensorValue] = field(default_factory=dict)
     inputs: dict[str, TensorValue] = field(default_factory=dict)
     #: What an input is in the body of the caller.

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 
-from netdsl.check.values import CheckValue, ListValue, TensorValue, TupleValue
+from netdsl.check.loop_states import LoopStates
+from netdsl.check.values import CheckValue, ListValue, RecordValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
 from netdsl.instances import current_digests
@@ -24,6 +25,8 @@ class ParamEntry:
     type: TensorType
     init: Init
     span: Span
+    #: In an edge: it has a copy `per` out, in or layer, else one per pair of them (rule R13).
+    per: str | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +49,8 @@ class Template:
     digest: str
     depends_on_mode: bool
     size: int
+    #: Paths of the given parameters that the body took.
+    used: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -65,10 +70,14 @@ class Builder:
     instances: list[Instance] = field(default_factory=list)
     taps: dict[str, Value] = field(default_factory=dict)
     used_names: dict[tuple[str, str], int] = field(default_factory=dict)
+    #: Paths of the given parameters that were met.
+    used: set[str] = field(default_factory=set)
     labels: dict[tuple[str, str], Span] = field(default_factory=dict)
     depends_on_mode: bool = False
     size: int = 0
     regions: list[list[Node]] = field(default_factory=list)
+    #: Loops that are open here or in the blocks called from here, outside in; in training only.
+    loops: list[LoopStates] = field(default_factory=list)
 
     def emit(
         self, op: Op, operands: Sequence[Value], types: Sequence[TensorType], span: Span, hint: str = ""
@@ -92,6 +101,18 @@ class Builder:
         self.params[entry.path] = entry
         if entry.kind == "state":
             self.states[entry.path] = entry.value
+
+    def state(self, path: str) -> Value:
+        """What a call reads of a state here: what the call before it left, in a loop the step before."""
+        for loop in self.loops:
+            loop.meet(self, path)
+        return self.states[path]
+
+    def state_path(self, value: Value) -> str:
+        """The path of the own state that `value` stands for."""
+        for loop in reversed(self.loops):
+            value = loop.outside(value)
+        return next(path for path, entry in self.params.items() if entry.value is value)
 
     def tap(self, path: str, value: Value) -> None:
         self.taps[path] = value
@@ -119,6 +140,7 @@ class Builder:
             digest(self.nodes, inputs, outputs),
             self.depends_on_mode,
             self.size,
+            frozenset(self.used),
         )
 
 
@@ -133,6 +155,8 @@ def tensors_in(value: CheckValue) -> Iterable[Value]:
     elif isinstance(value, (TupleValue, ListValue)):
         for item in value.items:
             yield from tensors_in(item)
+    elif isinstance(value, RecordValue):
+        yield from (tensor.value for tensor in value.tensors)
 
 
 def stamp(
@@ -163,7 +187,7 @@ def stamp(
             owner.add_param(known)
             if shared is not None:
                 shared[entry.path] = TensorValue(known.value, entry.type)
-        mapping[entry.value] = owner.states[full] if entry.kind == "state" else known.value
+        mapping[entry.value] = owner.state(full) if entry.kind == "state" else known.value
     base = len(into.instances) + 1
     made = [_copy(node, mapping, base) for node in template.nodes]
     for node in made:

@@ -114,13 +114,17 @@ def call(
     """
     if target is POISON or any(a.value is POISON for a in arguments):
         raise Silent
+    splat = next((a for a in arguments if a.is_splat), None)
+    if splat is not None and not isinstance(target, (BlockRef, InstanceRef)):
+        raise mistake("E0329", f"{describe(target)} takes no parameters", splat.span)
     match target:
         case BlockRef() | InstanceRef():
             result = call_block(body, target, arguments, span, path_name(target, func), label)
         case OpRef():
             result = call_op(body, target, arguments, span)
         case MacroRef():
-            result = call_macro(body, target, arguments, span)
+            result = call_macro(body, target, arguments, span, label)
+            label = None if target.macro.makes_parameters else label
         case ConstFunction():
             result = statics.call_const(body, target, [a.value for a in arguments], span)
         case _:
@@ -134,7 +138,9 @@ def call(
 # --- macros --------------------------------------------------------------------------------------
 
 
-def call_macro(body: "Body", ref: MacroRef, arguments: list[Argument], span: Span) -> CheckValue:
+def call_macro(
+    body: "Body", ref: MacroRef, arguments: list[Argument], span: Span, label: "s.Labelled | None" = None
+) -> CheckValue:
     """A function of the language, with its brackets sorted by name."""
     macro = ref.macro
     named: dict[str, CheckValue] = {}
@@ -153,7 +159,7 @@ def call_macro(body: "Body", ref: MacroRef, arguments: list[Argument], span: Spa
             positional.append(value)
         else:
             raise mistake("E0323", f"`{macro.name}` is written `{macro.signature}`", span)
-    result = macro.run(MacroCall(body, macro.name, named, tuple(positional), tuple(arguments), span))
+    result = macro.run(MacroCall(body, macro.name, named, tuple(positional), tuple(arguments), span, label))
     body.checker.weigh(result, span)
     return result
 

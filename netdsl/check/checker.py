@@ -43,6 +43,8 @@ class Checker:
     work: Work = field(default_factory=Work)
     turns: int = 1
     used_blocks: set[int] = field(default_factory=set)
+    #: How many questions for a block's parameters, without a call, are open.
+    probing: int = 0
     #: The network being checked, for messages about its free dimensions.
     network: s.Block | None = None
 

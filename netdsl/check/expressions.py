@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
-from netdsl.check import calls, operators
+from netdsl.check import calls, operators, records
 from netdsl.check.arguments import Argument, arguments_of
 from netdsl.check.loops import scan
 from netdsl.check.report import mistake, size_mistake
@@ -14,9 +14,11 @@ from netdsl.check.values import (
     BlockRef,
     CheckValue,
     InstanceRef,
+    LeafValue,
     ListValue,
     MacroRef,
     OpRef,
+    RecordValue,
     TensorValue,
     TupleValue,
     describe,
@@ -95,6 +97,8 @@ def _index(body: "Body", expr: s.Index) -> CheckValue:
         found = operators.index(body, expr, base)
         body.checker.weigh(found, expr.span)
         return found
+    if isinstance(base, RecordValue):
+        return records.index(body, expr, base)
     if isinstance(base, (BlockRef, OpRef, MacroRef)):
         return calls.apply_brackets(body, base, expr)
     raise mistake("E0327", f"{describe(base)} takes no brackets", expr.span)
@@ -163,6 +167,8 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
             return body.apply1(Transpose(perm), (base,), expr.span, (expr.base.span,))
         case InstanceRef():
             return calls.instance_param(base, expr)
+        case LeafValue():
+            return records.leaf_field(base, expr)
         case _ if base is POISON:
             return POISON
     near = suggest(expr.name, ["T"]) if isinstance(base, TensorValue) else None

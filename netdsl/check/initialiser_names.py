@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from netdsl import syntax as s
 from netdsl.check.report import Silent, mistake
 from netdsl.check.statics import plain
-from netdsl.check.values import TensorValue, describe
+from netdsl.check.values import DimValue, TensorValue, describe
 from netdsl.did_you_mean import suggest
 from netdsl.ir import Init
 
@@ -30,6 +30,8 @@ INITIALISERS: dict[str, tuple[tuple[str, float | bool | None], ...]] = {
     "orthogonal": (("gain", 1.0),),
     "identity_matrix": (),
 }
+#: How many leading axes number copies, each drawn on its own.
+STACKED = "stacked"
 _ALIASES = {"zero": "zeros", "one": "ones"}
 #: Spreads: 0 makes every element alike, below 0 means nothing.
 _SPREADS = ("std", "bound", "gain")
@@ -57,6 +59,9 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
     values: dict[str, float | int | bool] = {}
     for position, arg in enumerate(() if body.generic else args):
         name = arg.name or (fields[position][0] if position < len(fields) else None)
+        if name == STACKED and arg.name:
+            values[STACKED] = _copies(body, arg, rank)
+            continue
         if name not in dict(fields):
             near = suggest(arg.name or "", [n for n, _ in fields])
             raise mistake(
@@ -68,6 +73,10 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
         value = plain(body.evaluate(arg.value))
         if isinstance(value, TensorValue) and any(d.code == "E0212" for d in body.checker.reporter.diagnostics):
             raise Silent
+        if isinstance(value, (TensorValue, DimValue)) and body.checker.probing:
+            if any(d.code == "E0335" for d in body.checker.reporter.diagnostics):
+                raise Silent
+            raise mistake("E0335", f"`{name}` of `{name_expr.id}` hangs on a size that only a call would say", arg.span)
         if name in values:
             raise mistake("E0331", f"`{name}` is given twice", arg.span)
         wanted = _wanted(name_expr.id, str(name))
@@ -81,12 +90,22 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
             if default is None:
                 raise mistake("E0334", f"`{name_expr.id}` needs `{name}`", expr.span)
             values[name] = default
+    copies = int(values.get(STACKED, 0))
+    rank -= copies
     least, most = _RANKS.get(name_expr.id, (0, None))
     if rank < least or (most is not None and rank > most):
         wanted = f"{least}" if least == most else f"at least {least}"
         raise mistake("E0205", f"`{name_expr.id}` fills a parameter of {wanted} axes, found {rank}", expr.span)
-    ordered = tuple((n, values[n]) for n, _ in fields)
+    ordered = tuple((n, values[n]) for n, _ in fields) + (((STACKED, copies),) if copies else ())
     return Init(_ALIASES.get(name_expr.id, name_expr.id), ordered)
+
+
+def _copies(body: "Body", arg: s.Arg, rank: int) -> int:
+    """How many leading axes number copies that are drawn each on its own."""
+    value = plain(body.evaluate(arg.value))
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= rank:
+        raise mistake("E0324", f"`{STACKED}` needs an int from 0 to {rank}, found {describe(value)}", arg.span)
+    return value
 
 
 def _wanted(initialiser: str, name: str) -> str:

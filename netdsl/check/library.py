@@ -3,7 +3,9 @@
 import math
 
 from netdsl.check import macros_math as m
+from netdsl.check import macros_records as r
 from netdsl.check import macros_shape as sh
+from netdsl.check.arguments import MacroCall
 from netdsl.check.values import CheckValue, Macro, MacroRef, OpRef
 from netdsl.ops import OPS
 from netdsl.ops.creation import Iota
@@ -52,6 +54,19 @@ _NUMBERS = (
     "expm1",
     "erf",
 )
+
+
+def _each(call: MacroCall) -> CheckValue:
+    from netdsl.check.each import each
+
+    return each(call)
+
+
+def _edges(call: MacroCall) -> CheckValue:
+    from netdsl.check.edges import edges
+
+    return edges(call)
+
 
 _MACROS = (
     *(
@@ -103,6 +118,27 @@ _MACROS = (
         "tri_mask", sh.tri_mask, "tri_mask[N, M]", "true at and below the diagonal.", ("rows", "cols", "diagonal"), True
     ),
     Macro("dropout", sh.dropout, "dropout[p](x)", "In training zeroes at random; else the identity.", ("p",)),
+    Macro(
+        "each",
+        _each,
+        "each[B, axis=0](x)",
+        "A block on every slice of an axis, each with parameters of its own.",
+        ("block",),
+        makes_parameters=True,
+    ),
+    Macro(
+        "edges",
+        _edges,
+        "edges[out, E](x)",
+        "One function of one number per pair of input and output, summed over the inputs.",
+        ("out", "edge"),
+        makes_parameters=True,
+    ),
+    Macro("numel", r.numel, "numel[T]", "How many elements the parameters of a block have.", ("block",), True),
+    Macro("leaves", r.leaves, "leaves[T]", "The parameters of a block, as a static list.", ("block",), True),
+    Macro("unpack", r.unpack, "unpack[T](v)", "The last axis cut into the parameters of a block.", ("block",)),
+    Macro("pack", r.pack, "pack[T](list)", "Tensors, one a leaf, as the parameters of a block.", ("block",)),
+    Macro("coords", r.coords, "coords[leaf, norm=64.0]", "Where each weight of a leaf lies.", ("leaf", "norm"), True),
     Macro(
         "with_gradient",
         sh.with_gradient,

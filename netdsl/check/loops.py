@@ -1,19 +1,22 @@
 """`scan`: a recurrence over an axis, with a cell or with a body (rule R11)."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check import calls
 from netdsl.check.arguments import Argument
-from netdsl.check.builder import isolate
+from netdsl.check.builder import Builder, isolate
+from netdsl.check.loop_states import LoopStates
 from netdsl.check.report import Silent, mistake
+from netdsl.check.scope import Scope
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, InstanceRef, TensorValue, TupleValue, describe
 from netdsl.ir import Node, Value
-from netdsl.ops.loop import Loop, loop_results
+from netdsl.ops.loop import Loop, has_rows, loop_results
 from netdsl.record import dataclass
 from netdsl.source import Span
-from netdsl.tensor_type import I64, Axis, ShapeError, TensorType, unify_axis
+from netdsl.tensor_type import I64, Axis, ShapeError, unify_axis
 
 if TYPE_CHECKING:
     from netdsl.check.body import Body
@@ -66,14 +69,19 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     op = Loop(rank_axis, count.dim, len(sequences), len(carries), 0, options.reverse, options.length is not None)
     steps = [_step(sequence, rank_axis) for sequence in sequences]
     own = [Value(t.type.without_names(), "step") for t in (*steps, *carries)]
+    states = LoopStates()
     inside = [TensorValue(v, t.type) for v, t in zip(own, (*steps, *carries), strict=True)]
     body.outer.update((v, t.value) for v, t in zip(own, (*steps, *carries), strict=True))
+    around = list(_builders(body)) if body.checker.training else []
+    for builder in around:
+        builder.loops.append(states)
     body.builder.regions.append([])
     first_instance = len(body.builder.instances)
     try:
         if expr.cell is not None:
-            following, yields = _run_cell(body, expr, inside, len(steps), carries)
+            following, made = _run_cell(body, expr, inside, len(steps), carries)
             places = [expr.cell.span] * len(following)
+            yields = [(value, expr.cell.span) for value in made]
         else:
             following, yields, places = _run_body(body, expr, sequences, inside, len(steps), names)
         ends = [
@@ -82,30 +90,45 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
         ]
     finally:
         nodes = body.builder.regions.pop()
-    region, captured, moved = isolate(nodes, own, [v.value for v in (*ends, *yields)])
+        for builder in around:
+            builder.loops.pop()
+    changed, left, read = states.close()
+    ended, yielded = [v.value for v in ends], [v.value for v, _ in yields]
+    region, captured, moved = isolate(nodes, [*own, *(s.inside for s in changed)], [*ended, *left, *yielded])
     rows = body.builder.instances
     for i in range(first_instance, len(rows)):
         row = rows[i]
         rows[i] = replace(
             row, inputs=tuple(moved.get(v, v) for v in row.inputs), outputs=tuple(moved.get(v, v) for v in row.outputs)
         )
-    op = replace(op, yields=len(yields))
+    op = replace(op, carries=len(carries) + len(changed), yields=len(yields), states=len(changed))
     operands = [sequence.value.value for sequence in sequences]
     types = [sequence.value.type for sequence in sequences]
     if options.length is not None:
-        _check_length(body, options.length, carries, expr)
+        _check_length(body, options.length, carries, yields, expr)
         operands.append(options.length.value)
         types.append(options.length.type)
-    operands += [c.value for c in carries]
-    types += [c.type for c in carries]
-    result_types = list(loop_results(op, tuple(types), tuple(t.type for t in (*ends, *yields))))
+    operands += [*(c.value for c in carries), *(s.start for s in changed), *(read.get(v, v) for v in captured)]
+    types += [*(c.type for c in carries), *(s.start.type for s in changed)]
+    result_types = list(loop_results(op, tuple(types), tuple(v.type for v in region.results)))
     if not sequences and count.name is not None:
         for i in range(len(yields)):
-            result_types[i] = op.stacked(yields[i].type, count.name)
+            result_types[i] = op.stacked(yields[i][0].type, count.name)
     results = tuple(Value(t.without_names(), "loop") for t in result_types)
-    body.builder.append(Node(op, (*operands, *captured), results, (expr.span,), 0, (region,)))
-    values = tuple(TensorValue(v, t) for v, t in zip(results, result_types, strict=True))
+    body.builder.append(Node(op, tuple(operands), results, (expr.span,), 0, (region,)))
+    shown = len(results) - len(changed)
+    for state, value in zip(changed, results[shown:], strict=True):
+        state.owner.states[state.path] = value
+    values = tuple(TensorValue(v, t) for v, t in zip(results[:shown], result_types, strict=False))
     return TupleValue(values, (*(None for _ in yields), *names), loop=True)
+
+
+def _builders(body: "Body") -> Iterator[Builder]:
+    """Of the body and of its callers, whose states its loops can change."""
+    caller: Body | None = body
+    while caller is not None:
+        yield caller.builder
+        caller = caller.caller
 
 
 def _options(over: s.Expr) -> tuple[s.Expr, tuple[s.Arg, ...]]:
@@ -237,8 +260,8 @@ def _run_body(
     inside: list[TensorValue],
     steps: int,
     names: list[str | None],
-) -> tuple[list[TensorValue], list[TensorValue], list[Span]]:
-    """The carried values after a step, what the step yields, and the places of the former."""
+) -> tuple[list[TensorValue], list[tuple[TensorValue, Span]], list[Span]]:
+    """The carried values after a step, what the step yields with its places, and the places of the former."""
     assert expr.body is not None
     if None in names:
         raise mistake(
@@ -246,11 +269,11 @@ def _run_body(
         )
     reporter = body.checker.reporter
     before = len(reporter.diagnostics)
-    body.yields.append([])
     outer_loop = body.in_unlabelled_loop
     body.in_unlabelled_loop = None
     try:
         with body.nested(is_loop=True) as inner:
+            _bind_states(body, inner)
             for sequence, value in zip(sequences, inside[:steps], strict=True):
                 if sequence.name is not None:
                     inner.bind(sequence.name, value, "input", sequence.span)
@@ -267,11 +290,20 @@ def _run_body(
                     raise Silent
                 following.append(body.tensor(binding.value, binding.span, like=old.type.dtype, what=f"`{name}`"))
                 places.append(binding.span)
-            yields = body.yields[-1]
     finally:
-        body.yields.pop()
         body.in_unlabelled_loop = outer_loop
-    return following, yields, places
+    return following, inner.yields, places
+
+
+def _bind_states(body: "Body", inner: Scope) -> None:
+    """In training, the name of a state stands for what a step reads of it."""
+    if not body.checker.training:
+        return
+    for name, found in list(inner.states()):
+        assert isinstance(found.value, TensorValue)
+        start = found.value.value
+        value = body.builder.loops[-1].meet(body.builder, body.builder.state_path(start), start)
+        inner.bind(name, TensorValue(value, found.value.type), "state", found.span)
 
 
 def _starts(expr: s.Loop, count: int) -> list[Span]:
@@ -306,23 +338,26 @@ def _carried(
     return TensorValue(end.value, start.type)
 
 
-def _check_length(body: "Body", length: TensorValue, carries: list[TensorValue], expr: s.Loop) -> None:
-    """Lengths are i64 and shaped like the leading axes of every carry.
+def _check_length(
+    body: "Body",
+    length: TensorValue,
+    carries: list[TensorValue],
+    yields: list[tuple[TensorValue, Span]],
+    expr: s.Loop,
+) -> None:
+    """Lengths are i64 and shaped like the leading axes of every carry and of every yield.
 
     Raises: Mistake E0361.
     """
     if length.type.dtype.storage != I64:
         raise mistake("E0361", f"`length` needs i64 elements, found {length.type.dtype}", expr.over.span)
-    for carry in carries:
-        head: TensorType = carry.type.with_axes(carry.type.axes[: length.type.rank])
-        fits = head.rank == length.type.rank and all(
-            body.builder.facts.prove_eq(a.size, b.size) is True
-            for a, b in zip(head.axes, length.type.axes, strict=True)
-        )
-        if not fits and not body.generic:
+    rows = [("carried value", c, expr.over.span, (expr.start.span, "carried from here")) for c in carries]
+    rows += [("yield", value, span, (expr.over.span, "its `length`")) for value, span in yields]
+    for what, value, span, other in rows:
+        if not body.generic and not has_rows(value.type, length.type, body.builder.facts):
             raise mistake(
                 "E0361",
-                f"`length` is {length.type}, and the carried value {carry.type} has other rows",
-                expr.over.span,
-                others=((expr.start.span, "carried from here"),),
+                f"`length` is {length.type}, and the {what} {value.type} has other rows",
+                span,
+                others=(other,),
             )

@@ -13,6 +13,7 @@ from netdsl.check.builder import Builder, Template, tensors_in
 from netdsl.check.checker import Checker
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
+from netdsl.check.headers import check_edge
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.names import check_function
@@ -127,7 +128,7 @@ class Session:
             elif isinstance(own, s.Const):
                 check_function(statics.static_body(unnamed, self.file, {}, own.span), own)
         for own in reversed(sound):  # a block is mostly used by what stands below it
-            if isinstance(own, s.Block) and own.kind == "block" and id(own) not in unnamed.used_blocks:
+            if isinstance(own, s.Block) and own.kind in ("block", "edge") and id(own) not in unnamed.used_blocks:
                 check_generic(unnamed, self.file, own)
         for error in claim_mistakes(self.file):
             self.reporter.add(error.diagnostic)
@@ -150,7 +151,7 @@ def _network(
             _check_header_names(header)
             bound = _bind_statics(body, decl, values)
             ref = replace(ref, statics=bound)
-            tensors = _free_inputs(body, header)
+            tensors = free_inputs(body, header)
             body.builder.facts = assume_where(body, header)
             template = check_template(ref, body, tensors, {})
             if len(checker.reporter.diagnostics) > before:
@@ -200,7 +201,7 @@ def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -
     return tuple(bound)
 
 
-def _free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
+def free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
     """Inputs of a network, or of a generic check: names met first are free dimensions (rule R2)."""
     for param in header.params:
         for e in _names_in(param.type):
@@ -332,9 +333,12 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     checker.network = None
     header = decl.header
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header, generic=True)
+    body.is_edge = decl.kind == "edge"
     with checker.reporter.inside(header.name, header.name_span):
         try:
             _check_header_names(header)
+            if body.is_edge:
+                check_edge(decl)
             _check_rigid(body, file, decl)
         except Mistake as error:
             checker.reporter.add(error.diagnostic)
@@ -361,6 +365,6 @@ def _check_rigid(body: Body, file: FileScope, decl: s.Block) -> None:
     leading = [p for p in header.params if isinstance(p.type, s.NamedType)]
     if any(isinstance(e, s.Dots) for p in leading for e in written_axes(p.type)):
         body.leading = ()
-    tensors = _free_inputs(body, header)
+    tensors = free_inputs(body, header)
     body.builder.facts = assume_where(body, header)
     check_template(BlockRef(decl, file), body, tensors, {})

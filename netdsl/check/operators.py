@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
-from netdsl.check import statics
+from netdsl.check import records, statics
 from netdsl.check.report import Silent, mistake
-from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
+from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, RecordValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim
 from netdsl.ops import comparison as compare
 from netdsl.ops import elementwise as arithmetic
@@ -46,6 +46,8 @@ def binary(body: "Body", expr: s.Binary) -> CheckValue:
         return POISON
     if (left is None or right is None) and expr.op in ("==", "!="):
         return (left is right) == (expr.op == "==")
+    if isinstance(left, RecordValue) or isinstance(right, RecordValue):
+        return records.binary(body, expr, left, right)
     if not isinstance(left, TensorValue) and not isinstance(right, TensorValue):
         if expr.op == "@" or not (statics.is_static(left) and statics.is_static(right)):
             raise mistake("E0320", f"`{expr.op}` does not take {describe(left)} and {describe(right)}", expr.span)

@@ -7,6 +7,7 @@ from netdsl.check.assignments import check_fresh
 from netdsl.check.builder import ParamEntry, join
 from netdsl.check.declared import check_result
 from netdsl.check.initialiser_names import init_of
+from netdsl.check.records import run_record
 from netdsl.check.report import Mistake, mistake
 from netdsl.check.scope import FIXED
 from netdsl.check.types import tensor_type, written_axes
@@ -36,14 +37,20 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
             statement.span,
             help="declare it before the loop: one set of parameters serves all steps",
         )
-    if statement.per is not None:
+    if statement.per is not None and not body.is_edge:
         raise mistake("E0336", "`per` stands in an `edge` only", statement.span)
-    declared = tensor_type(body, statement.type)
+    if statement.per not in (None, "out", "in", "layer"):
+        raise mistake("E0336", f"`per` is followed by `out`, `in` or `layer`, found `{statement.per}`", statement.span)
     path = join(body.path, statement.name)
     full = join(body.builder.prefix, path)
-    if statement.kind == "param" and statement.name in body.given:
-        given = check_result(body, _named(statement), body.given[statement.name], statement.span, f"`{full}`")
+    if _named(statement).name == "params" and statement.kind == "param":
+        run_record(body, statement, lambda rank: _init(body, statement, rank))
+        return
+    declared = tensor_type(body, statement.type)
+    if statement.kind == "param" and path in body.given:
+        given = check_result(body, _named(statement), body.given[path], statement.span, f"`{full}`")
         body.scope.bind(statement.name, given, "param", statement.name_span)
+        body.builder.used.add(path)
         return
     if body.in_unlabelled_loop is not None:
         raise mistake(
@@ -55,6 +62,8 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
         )
     for axis in declared.axes:
         if not axis.size.is_const and not body.generic:
+            if body.checker.probing:
+                raise _not_bound(body, statement, path, str(axis.size), sorted(axis.size.symbols))
             raise _sized_by_free(body, statement, full, str(axis.size), sorted(axis.size.symbols))
     if not declared.dtype.is_float and statement.kind == "param":
         raise mistake(
@@ -65,7 +74,7 @@ def run_param(body: "Body", statement: s.ParamDecl) -> None:
     value = Value(declared.without_names(), path)
     if path in body.builder.params:
         raise mistake("E0333", f"`{full}` already names a parameter here", statement.name_span)
-    body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span))
+    body.builder.add_param(ParamEntry(path, statement.kind, value, declared, init, statement.span, statement.per))
     body.declared[value] = statement.type
     body.builder.used_names[(body.path, statement.name)] = 1
     body.scope.bind(statement.name, TensorValue(value, declared), statement.kind, statement.name_span)
@@ -96,6 +105,16 @@ def _sized_by_free(body: "Body", statement: s.ParamDecl, path: str, size: str, s
     )
 
 
+def _not_bound(body: "Body", statement: s.ParamDecl, path: str, size: str, symbols: list[str]) -> Mistake:
+    owner = body.header.name if body.header is not None else ""
+    return mistake(
+        "E0335",
+        f"`{path}` of `{owner}` has the size {size}, which only a call would say",
+        statement.type.span,
+        help=f"give it in the brackets: `{owner}[.., {symbols[0]}=64]`",
+    )
+
+
 def _check_size(body: "Body", declared: TensorType, statement: s.ParamDecl, path: str) -> None:
     count = declared.numel()
     if count.is_const and count.value > body.checker.limits.params:
@@ -119,7 +138,7 @@ def _init(body: "Body", statement: s.ParamDecl, rank: int) -> Init:
 def run_update(body: "Body", statement: s.Update) -> None:
     """`update name = value`: the state's value after a training step.
 
-    Raises: Mistake E0214, E0349, E0351.
+    Raises: Mistake E0214, E0351.
     """
     body.builder.depends_on_mode = True
     found = body.scope.find(statement.name)
@@ -134,13 +153,6 @@ def run_update(body: "Body", statement: s.Update) -> None:
             others=((found.span, "declared here"),) if found is not None else (),
             help=f"did you mean `{near}`?" if near else f"declare a state: `state {statement.name}: .. ~ zeros`",
         )
-    if body.builder.regions:
-        raise mistake(
-            "E0349",
-            f"`{statement.name}` is updated inside a loop body",
-            statement.span,
-            help="carry it through the loop and update it after",
-        )
     if not body.checker.training:
         return
     value = body.evaluate(statement.value)
@@ -154,5 +166,4 @@ def run_update(body: "Body", statement: s.Update) -> None:
             statement.value.span,
             others=((found.span, "declared here"),),
         )
-    path = next(p for p, e in body.builder.params.items() if e.value is found.value.value)
-    body.builder.states[path] = tensor.value
+    body.builder.states[body.builder.state_path(found.value.value)] = tensor.value

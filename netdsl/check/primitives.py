@@ -22,6 +22,7 @@ from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ops.base import Op
 from netdsl.ops.elementwise import Select
+from netdsl.ops.shape import Reshape
 from netdsl.source import Span
 from netdsl.tensor_type import DType
 
@@ -63,10 +64,30 @@ def call_op(body: "Body", ref: OpRef, arguments: list[Argument], span: Span) -> 
     like = next((a.value.type.dtype for a in branches if isinstance(a.value, TensorValue)), None)
     tensors = [body.tensor(a.value, a.span, like=like, what=f"`{ref.surface}`") for a in ordered]
     op = make_op(body, ref, span)
-    results = body.apply(op, tensors, span, [a.span for a in ordered])
+    spans = [a.span for a in ordered]
+    sample = op.sample_rank(tuple(t.type for t in tensors)) if tensors else None
+    if sample is not None and tensors[0].type.rank >= sample != tensors[0].type.rank - 1:
+        return _over_samples(body, op, tensors, sample, span, spans)
+    results = body.apply(op, tensors, span, spans)
     if len(results) == 1:
         return results[0]
     return TupleValue(results, (None,) * len(results))
+
+
+def _over_samples(
+    body: "Body", op: Op, tensors: list[TensorValue], sample: int, span: Span, spans: list[Span]
+) -> TensorValue:
+    """An op on samples behind one batch axis, for samples behind none or several: those axes as one, and back."""
+    x = tensors[0]
+    lead = x.type.axes[: x.type.rank - sample]
+    batch = Dim.of(1)
+    for axis in lead:
+        batch = batch * axis.size
+    flat = body.apply1(Reshape((batch, *x.type.sizes[len(lead) :])), (x,), span, spans[:1])
+    named = TensorValue(flat.value, flat.type.with_axes((flat.type.axes[0], *x.type.axes[len(lead) :])))
+    (result,) = body.apply(op, [named, *tensors[1:]], span, spans)
+    back = body.apply1(Reshape((*(axis.size for axis in lead), *result.type.sizes[1:])), (result,), span)
+    return TensorValue(back.value, back.type.with_axes((*lead, *result.type.axes[1:])))
 
 
 def make_op(body: "Body", ref: OpRef, span: Span) -> Op:

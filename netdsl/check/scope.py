@@ -1,9 +1,10 @@
 """Names in a body: what each stands for, and which may be assigned (rule R10)."""
 
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Literal
 
-from netdsl.check.values import CheckValue
+from netdsl.check.values import CheckValue, TensorValue
 from netdsl.record import dataclass
 from netdsl.source import Span
 
@@ -29,11 +30,23 @@ class Binding:
 
 @dataclass(eq=False)
 class Scope:
-    """One nested body. `is_loop` marks the body of a `scan`: assignments stop there."""
+    """One nested body. `is_loop` marks the body of a `scan`: assignments stop there.
+
+    Args:   yields: of the body of a `scan`, each with its place.
+    """
 
     parent: "Scope | None" = None
     is_loop: bool = False
     names: dict[str, Binding] = field(default_factory=dict)
+    yields: list[tuple[TensorValue, Span]] = field(default_factory=list)
+
+    @property
+    def loop(self) -> "Scope | None":
+        """The body of the innermost `scan` around."""
+        scope: Scope | None = self
+        while scope is not None and not scope.is_loop:
+            scope = scope.parent
+        return scope
 
     def find(self, name: str) -> Binding | None:
         scope: Scope | None = self
@@ -57,6 +70,13 @@ class Scope:
 
     def bind(self, name: str, value: CheckValue, kind: Kind, span: Span) -> None:
         self.names[name] = Binding(value, kind, span)
+
+    def states(self) -> Iterator[tuple[str, Binding]]:
+        """The states that can be read here, by name."""
+        for name in dict.fromkeys(self.visible()):
+            found = self.find(name)
+            if found is not None and found.kind == "state":
+                yield name, found
 
     def visible(self) -> list[str]:
         """Every name that can be read here, for suggestions."""

@@ -154,14 +154,15 @@ def if_value(body: "Body", expr: s.IfExpr) -> CheckValue:
 
 
 def _yield(body: "Body", statement: s.Yield) -> None:
-    if not body.yields:
+    loop = body.scope.loop
+    if loop is None:
         raise mistake("E0356", "`yield` stands in a loop body only", statement.span)
-    values = [body.tensor(body.evaluate(expr), expr.span, what="`yield`") for expr in statement.values]
-    if body.yields[-1]:
+    values = [(body.tensor(body.evaluate(e), e.span, what="`yield`"), e.span) for e in statement.values]
+    if loop.yields:
         raise mistake(
             "E0356", "a loop body yields once", statement.span, help="yield several values at once: `yield a, b`"
         )
-    body.yields[-1].extend(values)
+    loop.yields.extend(values)
 
 
 def _identity(body: "Body", statement: s.Identity) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.dims import Dim
-from netdsl.ir import Value
+from netdsl.ir import Init, Value
 from netdsl.ops.base import Op
 from netdsl.record import dataclass
-from netdsl.tensor_type import DType, TensorType
+from netdsl.tensor_type import Axis, DType, TensorType
 
 if TYPE_CHECKING:
     from netdsl.check.builder import Builder
@@ -106,6 +106,8 @@ class Macro:
     is_nullary: bool = False
     #: The brackets hold axis names, not values: `rename[N, S](x)`.
     takes_names: bool = False
+    #: A call makes parameters, which the label names, as a call of a block does.
+    makes_parameters: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -120,6 +122,27 @@ class InstanceRef:
     params: dict[str, "TensorValue"] = field(default_factory=dict)
     is_bound: bool = False
     first_call: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeafValue:
+    """One parameter of a block, the `index`-th of `count`, as a static: `leaf.path`, `leaf.shape`, `leaf.fan_in`."""
+
+    path: str
+    type: TensorType
+    init: Init
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordValue:
+    """The parameters of a block by path, `params[T]`; the `leading` axes stand before those of each leaf (rule R9)."""
+
+    block: str
+    leaves: tuple[LeafValue, ...]
+    tensors: tuple[TensorValue, ...]
+    leading: tuple[Axis, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +169,8 @@ CheckValue = (
     | OpRef
     | MacroRef
     | InstanceRef
+    | LeafValue
+    | RecordValue
     | ConstFunction
     | Poison
     | DType
@@ -188,6 +213,10 @@ def describe(value: CheckValue) -> str:
             return f"the function `{value.macro.name}`"
         case InstanceRef():
             return f"the instance `{value.path}`"
+        case LeafValue():
+            return f"the leaf `{value.path}`"
+        case RecordValue():
+            return f"the parameters of `{value.block}`"
         case ConstFunction():
             return f"the function `{value.decl.name}`"
         case DType():
@@ -237,6 +266,8 @@ def print_static(value: CheckValue) -> str:
             return value.path
         case DimValue():
             return str(value.dim)
+        case LeafValue():
+            return value.path
         case _:
             return str(value)
 

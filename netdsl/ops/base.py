@@ -55,6 +55,10 @@ class Op:
                     changes[f.name] = normal
         return replace(self, **changes) if changes else self
 
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        """Axes of one sample, where `x` is samples behind exactly one batch axis; the language takes any number of them."""
+        return None
+
     def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
         """Floating-point operations as `torch.utils.flop_counter` counts them: products and convolutions only."""
         return _ZERO

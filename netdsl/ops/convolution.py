@@ -46,6 +46,9 @@ class Conv(Op):
     name: ClassVar[str] = "conv"
     operands: ClassVar[tuple[str, ...]] = ("x", "weight", "bias?")
 
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        return types[1].rank - 1
+
     def normalised(self, types: tuple[TensorType, ...]) -> Self:
         count = spatial_count(types[0], types[1].rank - 2, what="`conv`")
         return replace(
@@ -141,6 +144,87 @@ class ConvTranspose(Op):
         return x.sizes[0] * x.with_axes(x.axes[2:]).numel() * weight.numel() * 2
 
 
+class Each(Op):
+    """A convolution on each slice of a leading axis, with the slice's own weight and bias.
+
+    An `x` whose leading axis has the literal size 1 is shared by all slices.
+    """
+
+    __slots__ = ()
+    operands: ClassVar[tuple[str, ...]] = ("x", "weight", "bias?")
+
+    @property
+    def slice(self) -> Conv | ConvTranspose:
+        """What is done to one slice."""
+        raise NotImplementedError(self.name)
+
+    def slice_types(self, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The operands of one slice."""
+        return tuple(t.with_axes(t.axes[1:]) for t in types)
+
+    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        try:
+            (result,) = self.slice.infer(self.slice_types(types), facts)
+        except ShapeError as error:
+            raise replace(error, axes=tuple((operand, at + 1) for operand, at in error.axes)) from None
+        slices = types[1].axes[0]
+        for index, t in enumerate(types):
+            if index or t.sizes[0] != 1:
+                slices = unify_axis(slices, t.axes[0], facts, what=f"`{self.name}`", operands=(1, index))
+        return (result.with_axes((slices, *result.axes)),)
+
+    def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
+        return results[0].sizes[0] * self.slice.flops(self.slice_types(types), self.slice_types(results))
+
+
+@dataclass(frozen=True, slots=True)
+class ConvEach(Each):
+    """`conv` on each slice of a leading axis, with the slice's own weight and bias.
+
+    Attributes are those of `conv`. An `x` whose leading axis has the literal size 1 is shared by all slices.
+
+    Shapes: x (S, N, C, *spatial), weight (S, O, C // groups, *kernel), bias (S, O) -> (S, N, O, *out).
+    Raises: ShapeError: as `conv`; E0202, E0207, E0208: the leading axes differ.
+    Source: torch.conv1d, conv2d, conv3d with a group a slice; ONNX Loop, opset 13, around Conv.
+    """
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+    mode: str = "zeros"
+
+    name: ClassVar[str] = "conv_each"
+
+    @property
+    def slice(self) -> Conv:
+        return Conv(self.stride, self.padding, self.dilation, self.groups, self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvTransposeEach(Each):
+    """`conv_transpose` on each slice of a leading axis, with the slice's own weight and bias.
+
+    Attributes are those of `conv_transpose`. An `x` whose leading axis has the literal size 1 is shared by all slices.
+
+    Shapes: x (S, N, C, *spatial), weight (S, C, O // groups, *kernel), bias (S, O) -> (S, N, O, *out).
+    Raises: ShapeError: as `conv_transpose`; E0202, E0207, E0208: the leading axes differ.
+    Source: torch.conv_transpose1d, conv_transpose2d, conv_transpose3d with a group a slice; ONNX Loop, opset 13.
+    """
+
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    output_padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+
+    name: ClassVar[str] = "conv_transpose_each"
+
+    @property
+    def slice(self) -> ConvTranspose:
+        return ConvTranspose(self.stride, self.padding, self.output_padding, self.dilation, self.groups)
+
+
 def full_sizes(sizes: tuple[Dim, ...], kernel: tuple[Dim, ...], op: ConvTranspose) -> tuple[Dim, ...]:
     """The spatial sizes of a transposed convolution before `padding` is cut off."""
     reach = extents(kernel, op.dilation)
@@ -226,4 +310,4 @@ def _listed(words: tuple[str, ...]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-OPS: tuple[type[Op], ...] = (Conv, ConvTranspose)
+OPS: tuple[type[Op], ...] = (Conv, ConvTranspose, ConvEach, ConvTransposeEach)

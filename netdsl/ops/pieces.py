@@ -50,7 +50,7 @@ class Stack(Op):
     Source: torch.stack; ONNX Unsqueeze and Concat, opset 13.
     """
 
-    axis: int
+    axis: int = 0
 
     name: ClassVar[str] = "stack"
     operands: ClassVar[tuple[str, ...]] = ("xs*",)
@@ -108,7 +108,7 @@ class Unstack(Op):
     Source: torch.unbind; ONNX Split and Squeeze, opset 18.
     """
 
-    axis: int
+    axis: int = 0
 
     name: ClassVar[str] = "unstack"
 

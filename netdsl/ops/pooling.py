@@ -33,6 +33,9 @@ class MaxPool(Op):
 
     name: ClassVar[str] = "max_pool"
 
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        return len(self.kernel) + 1
+
     def normalised(self, types: tuple[TensorType, ...]) -> Self:
         what, count = "`max_pool`", len(self.kernel)
         spatial_count(types[0], count, what=what)
@@ -73,6 +76,9 @@ class AvgPool(Op):
 
     name: ClassVar[str] = "avg_pool"
 
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        return len(self.kernel) + 1
+
     def normalised(self, types: tuple[TensorType, ...]) -> Self:
         what, count = "`avg_pool`", len(self.kernel)
         spatial_count(types[0], count, what=what)
@@ -106,6 +112,9 @@ class AdaptiveAvgPool(Op):
     output: tuple[int, ...]
 
     name: ClassVar[str] = "adaptive_avg_pool"
+
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        return len(self.output) + 1
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         (x,) = types

@@ -1,0 +1,91 @@
+"""`each[B, axis=k](x)`: a block on every slice of an axis, each slice with parameters of its own (addition A1)."""
+
+from netdsl.check import statics
+from netdsl.check.arguments import Argument, MacroCall
+from netdsl.check.blocks import call_path, inner_body, place, template_of
+from netdsl.check.facts import prove_where
+from netdsl.check.labels import snake_case
+from netdsl.check.macros_math import known
+from netdsl.check.mapped import Level, lead_result, over
+from netdsl.check.receiving import receive
+from netdsl.check.records import block_of
+from netdsl.check.report import Silent, mistake
+from netdsl.check.results import map_result
+from netdsl.check.values import CheckValue, TensorValue, TupleValue, describe
+from netdsl.ir import Value
+from netdsl.ops.shape import Transpose
+from netdsl.tensor_type import Axis
+
+
+def each(call: MacroCall) -> CheckValue:
+    """The slices of every input along `axis` go through the block; its results are stacked along the same axis.
+
+    Shapes: x (.., K, ..) -> (.., K, ..); a parameter of the block (s) is stored as (K, s).
+    Raises: Mistake E0206: no such axis; E0212: the axis is free, and the block has parameters; E0367, E0369.
+    """
+    known(call, "block", "axis")
+    body, span = call.body, call.span
+    ref = block_of(call.statics.get("block"), span, "`each`")
+    axis = statics.plain(call.statics.get("axis", 0))
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise mistake("E0324", f"`axis` of `each` needs an int, found {describe(axis)}", span)
+    slices: list[Argument] = []
+    outer: list[TensorValue] = []
+    over_axis: Axis | None = None
+    for argument in call.arguments:
+        x = body.tensor(argument.value, argument.span, what="`each`")
+        at = _position(axis, x, argument)
+        size = x.type.axes[at].size
+        if over_axis is not None and body.builder.facts.prove_eq(size, over_axis.size) is not True:
+            raise mistake("E0202", f"`each` needs equal axes: {over_axis.size} and {size}", argument.span)
+        over_axis = over_axis or x.type.axes[at]
+        front = moved(call, x, at, 0)
+        outer.append(front)
+        sliced = front.type.with_axes(front.type.axes[1:])
+        slices.append(Argument(argument.name, TensorValue(Value(sliced.without_names()), sliced), argument.span))
+    if over_axis is None:
+        raise mistake("E0323", "`each` takes at least 1 tensor, found 0", span)
+    path = call_path(body, snake_case(ref.name), call.label)
+    inner = inner_body(body.checker, ref, body, span)
+    received = receive(inner, ref, slices, path, span)
+    prove_where(inner, body, ref.decl.header, span)
+    template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
+    if template is None:
+        raise Silent
+    own = next((entry for entry in template.params if entry.kind == "param"), None)
+    if own is not None and not over_axis.size.is_const:
+        raise mistake(
+            "E0212",
+            f"the free dimension `{over_axis}` sizes the parameter `{path}.{own.path}`, known only at run time",
+            span,
+            others=((own.span, "declared here"),),
+        )
+    level = Level(over_axis, frozenset([*template.inputs, *(entry.value for entry in template.params)]))
+    mapped = over(template, [level], body.builder.facts, span)
+    received.outer = {name: x.value for name, x in zip(received.outer, outer, strict=True)}
+    mapping = place(body, ref, mapped, received, path, span)
+    result = lead_result(map_result(inner, template.result, ref.decl.header, {}), mapped.result, mapping, (over_axis,))
+    return _back(call, result, axis)
+
+
+def _position(axis: int, x: TensorValue, argument: Argument) -> int:
+    if not -x.type.rank <= axis < x.type.rank:
+        raise mistake("E0206", f"`each` has no axis {axis}: this is {x.type}", argument.span)
+    return axis % x.type.rank
+
+
+def moved(call: MacroCall, x: TensorValue, start: int, stop: int) -> TensorValue:
+    """The tensor with its axis `start` at position `stop`."""
+    if start == stop:
+        return x
+    rest = [at for at in range(x.type.rank) if at != start]
+    rest.insert(stop, start)
+    return call.body.apply1(Transpose(tuple(rest)), (x,), call.span)
+
+
+def _back(call: MacroCall, result: CheckValue, axis: int) -> CheckValue:
+    if isinstance(result, TupleValue):
+        return TupleValue(tuple(_back(call, item, axis) for item in result.items), result.names)
+    assert isinstance(result, TensorValue)
+    stop = axis if axis >= 0 else max(result.type.rank + axis, 0)
+    return moved(call, result, 0, min(stop, result.type.rank - 1))

@@ -1,0 +1,229 @@
+"""`edges[out, E](x)`: one function of one number per pair of input and output, summed over the inputs (rule R13)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from netdsl import syntax as s
+from netdsl.check import statics
+from netdsl.check.arguments import Argument, MacroCall
+from netdsl.check.blocks import call_path, inner_body, place, template_of
+from netdsl.check.builder import Template
+from netdsl.check.edge_terms import Decomposition, Emitter, Term, merged
+from netdsl.check.headers import check_edge
+from netdsl.check.macros_math import known
+from netdsl.check.macros_shape import one_tensor
+from netdsl.check.mapped import Level, check_no_state, over_levels, own_copies
+from netdsl.check.receiving import receive
+from netdsl.check.records import block_of
+from netdsl.check.report import Silent, mistake
+from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, print_static
+from netdsl.digest import digest
+from netdsl.dims import Dim, Facts
+from netdsl.ir import Node, Value
+from netdsl.ops.creation import Full
+from netdsl.ops.elementwise import Add
+from netdsl.ops.product import Matmul
+from netdsl.ops.reduction import ReduceSum
+from netdsl.ops.shape import Broadcast, Reshape, Transpose
+from netdsl.source import Span
+from netdsl.tensor_type import Axis
+
+
+def edges(call: MacroCall) -> CheckValue:
+    """The sum over the last axis of one function per pair of input and output.
+
+    An edge that is linear in its parameters becomes, for each of its bases, one expansion of the inputs and one product
+    with all weights; any other is evaluated for every pair.
+
+    Shapes: x (.., in) -> (.., out); a parameter (s) of the edge is stored as (out, in, s), with `per out` as (out, s),
+            with `per in` as (in, s), with `per layer` as (s).
+    Raises: Mistake E0371: what is given is no function of one number; E0212: `in` is free; E0324.
+    """
+    known(call, "out", "edge")
+    body, span = call.body, call.span
+    ref = _edge(call)
+    out = statics.plain(call.statics.get("out"))
+    if not isinstance(out, int) or isinstance(out, bool) or out < 0:
+        raise mistake("E0324", f"`out` of `edges` needs an int of at least 0, found {describe(out)}", span)
+    x, place_of_x = one_tensor(call)
+    if x.type.rank == 0:
+        raise mistake("E0205", "`edges` needs an axis of inputs, found a scalar", place_of_x)
+    path = call_path(body, "edges", call.label)
+    inner = inner_body(body.checker, ref, body, span)
+    scalar = x.type.with_axes(())
+    received = receive(inner, ref, [Argument(None, TensorValue(Value(scalar, "x"), scalar), place_of_x)], path, span)
+    template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
+    if template is None:
+        raise Silent
+    check_no_state(template, span)
+    for entry in template.params:
+        if not x.type.sizes[-1].is_const and entry.per in (None, "in"):
+            raise mistake(
+                "E0212",
+                f"the free dimension `{x.type.axes[-1]}` sizes the parameter `{path}.{entry.path}`",
+                span,
+                others=((entry.span, "declared here"),),
+            )
+    layer = Layer(template, x.type.axes, Axis(None, Dim.of(out)), body.builder.facts, span)
+    mapped = layer.template(ref)
+    received.outer = dict.fromkeys(received.outer, x.value)
+    mapping = place(body, ref, mapped, received, path, span)
+    assert isinstance(mapped.result, TensorValue)
+    value = mapping.get(mapped.result.value, mapped.result.value)
+    return TensorValue(value, mapped.result.type)
+
+
+def _edge(call: MacroCall) -> BlockRef:
+    ref = block_of(call.statics.get("edge"), call.span, "`edges`")
+    header = ref.decl.header
+    if not isinstance(ref.decl, s.Block) or ref.decl.kind != "edge":
+        raise mistake(
+            "E0371",
+            f"`edges` needs an edge, found the block `{ref.name}`",
+            call.span,
+            others=((header.name_span, "declared here"),),
+            help=f"declare it as `edge {ref.name}(x: float) -> float`",
+        )
+    check_edge(ref.decl)
+    return ref
+
+
+class Layer:
+    """The nodes of one layer of edges.
+
+    Args: template: the edge's body, on one number; axes: of the layer's input; out: the axis of its results.
+    """
+
+    def __init__(self, template: Template, axes: Sequence[Axis], out: Axis, facts: Facts, span: Span) -> None:
+        self._edge = template
+        self._lead, self._in, self._out = tuple(axes[:-1]), axes[-1], out
+        self._facts, self._span = facts, span
+        (self._x,) = template.inputs
+        self._emit = Emitter(facts, span)
+        self._now: dict[Value, Value] = {}
+        self._forms: list[str] = []
+
+    def template(self, ref: BlockRef) -> Template:
+        """The layer as a body to be stamped."""
+        assert isinstance(self._edge.result, TensorValue)
+        result = self._edge.result.value
+        emit = Emitter(self._facts, self._span)
+        found = Decomposition(self._edge.nodes, [e.value for e in self._edge.params], self._x, emit)
+        split = found.of(result)
+        terms, rest = (merged(split.terms, emit), split.rest) if split.parts is None else ([], (result,))
+        body = (*self._edge.nodes, *emit.nodes)
+        total: Value | None = None
+        for part in (*(self._product(body, term) for term in terms), *(self._every_pair(body, v) for v in rest)):
+            total = part if total is None else self._emit(Add(), total, part)
+        assert total is not None
+        nodes = tuple(self._emit.nodes)
+        x = self._now.setdefault(self._x, Value(self._x.type.with_axes(self._unnamed((*self._lead, self._in))), "x"))
+        params = own_copies(self._edge, self._levels_of_params(), self._now)
+        type = total.type.with_axes((*self._lead, self._out))
+        printed = (("out", str(self._out.size)), ("edge", print_static(ref)), ("form", "; ".join(self._forms)))
+        return replace(
+            self._edge,
+            block="edges",
+            statics=printed,
+            inputs=(x,),
+            params=params,
+            nodes=nodes,
+            instances=(),
+            taps=(),
+            result=TensorValue(total, type),
+            digest=digest(nodes, (x,), (total,)),
+            size=len(nodes),
+        )
+
+    # --- levels ---
+
+    def _per(self, *kept: str | None) -> frozenset[Value]:
+        return frozenset(entry.value for entry in self._edge.params if entry.per in kept)
+
+    def _levels_of_params(self) -> list[Level]:
+        return [Level(self._out, self._per(None, "out")), Level(self._in, self._per(None, "in"))]
+
+    def _levels_of_input(self) -> list[Level]:
+        return [Level(axis, frozenset([self._x])) for axis in (*self._lead, self._in)]
+
+    @staticmethod
+    def _unnamed(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+        return tuple(replace(axis, name=None) for axis in axes)
+
+    def _over(self, body: Sequence[Node], value: Value, levels: Sequence[Level]) -> Value:
+        """A value of the edge's body with all axes of the levels, also those along which it is the same."""
+        needed = tuple(_needed(body, value))
+        nodes, (result,), now = over_levels(needed, [value], levels, self._facts, self._span)
+        same = {made: self._now[value] for value, made in now.items() if value in self._now}
+        self._now.update({value: made for value, made in now.items() if value not in self._now})
+        for node in nodes:
+            self._emit.nodes.append(replace(node, operands=tuple(same.get(v, v) for v in node.operands)))
+        result = same.get(result, result)
+        axes = tuple(level.axis.size for level in levels)
+        whole = (*axes, *value.type.sizes)
+        return result if result.type.sizes == whole else self._emit(Broadcast(whole), result)
+
+    # --- forms ---
+
+    def _product(self, body: tuple[Node, ...], term: Term) -> Value:
+        """The sum over inputs and basis functions of one term: one expansion of the inputs, one matrix product."""
+        emit = self._emit
+        lead = tuple(axis.size for axis in self._lead)
+        inputs, outs = self._in.size, self._out.size
+        dtype = self._x.type.dtype
+        size = Dim.of(1)
+        basis = weight = None
+        if term.basis is not None:
+            basis = self._over(body, term.basis, self._levels_of_input())
+        if term.weight is not None:
+            weight = self._over(body, term.weight, self._levels_of_params())
+        own_basis = term.basis.type.sizes if term.basis is not None else ()
+        own_weight = term.weight.type.sizes if term.weight is not None else ()
+        if own_basis and own_weight:
+            size = term.basis.type.numel() if term.basis is not None else size
+            own = own_basis if len(own_basis) >= len(own_weight) else own_weight
+            if own_basis != own_weight:
+                own = tuple(b if a == Dim.of(1) else a for a, b in zip(own_basis, own_weight, strict=True))
+                assert basis is not None and weight is not None
+                basis, weight = (
+                    emit(Broadcast((*lead, inputs, *own)), basis),
+                    emit(Broadcast((outs, inputs, *own)), weight),
+                )
+                size = basis.type.with_axes(basis.type.axes[len(lead) + 1 :]).numel()
+        elif own_basis and basis is not None:
+            basis = emit(ReduceSum(tuple(range(len(lead) + 1, basis.type.rank))), basis)
+        elif own_weight and weight is not None:
+            weight = emit(ReduceSum(tuple(range(2, weight.type.rank))), weight)
+        self._forms.append(f"{size} basis function{'' if size == Dim.of(1) else 's'} and 1 product")
+        if basis is None:
+            assert weight is not None
+            return emit(Broadcast((*lead, outs)), emit(ReduceSum((1,)), weight))
+        if weight is None:
+            weight = emit(Full((outs, inputs), 1, dtype))
+        flat = inputs * size
+        if basis.type.rank > len(lead) + 1:
+            basis = emit(Reshape((*lead, flat)), basis)
+        if weight.type.rank > 2:
+            weight = emit(Reshape((outs, flat)), weight)
+        return emit(Matmul(), basis, emit(Transpose((1, 0)), weight))
+
+    def _every_pair(self, body: tuple[Node, ...], value: Value) -> Value:
+        """The sum over inputs of what is not linear in its parameters, evaluated for every pair of input and output."""
+        lead = [Level(axis, frozenset([self._x])) for axis in self._lead]
+        pairs = [
+            Level(self._out, self._per(None, "out")),
+            Level(self._in, self._per(None, "in") | {self._x}),
+        ]
+        self._forms.append("every pair of input and output")
+        return self._emit(ReduceSum((len(lead) + 1,)), self._over(body, value, [*lead, *pairs]))
+
+
+def _needed(nodes: Sequence[Node], result: Value) -> Iterator[Node]:
+    """The nodes that a value depends on, in order."""
+    wanted = {result}
+    kept: list[Node] = []
+    for node in reversed(nodes):
+        if any(value in wanted for value in node.results):
+            kept.append(node)
+            wanted.update(node.operands)
+    return reversed(kept)
