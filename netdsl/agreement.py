@@ -37,8 +37,6 @@ NEEDS = {"torch": ("torch", "torch"), "onnx": ("onnxruntime", "cpu")}
 #: Sizes tried after the smallest and 3; the largest that stays within the budget is taken.
 LARGER = (33, 16, 7, 4)
 FLOPS_BUDGET = 2 * 10**10
-#: How far above a wanted size a legal one is looked for.
-_NEAR = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,30 +250,15 @@ def chosen_sizes(graph: Graph, seed: int) -> list[dict[str, int]]:
         raise NetError(Diagnostic("E0403", str(error))) from None
     flops = graph_flops(graph)
     dims = graph.free_dims
-    three = _sizes_near(graph, chosen[0], 3, dims, seed)
+    three = sample_sizes(graph, 3, seed)
     if three not in chosen:
         chosen.append(three)
     for want, changed in ((want, changed) for want in LARGER for changed in (dims, dims[1:])):
-        sizes = _sizes_near(graph, chosen[0], want, changed, seed)
+        sizes = sample_sizes(graph, want, seed, dims=changed)
         if sizes not in chosen and flops.evaluate(sizes) <= FLOPS_BUDGET:
             chosen.append(sizes)
             break
     return chosen
-
-
-def _sizes_near(
-    graph: Graph, smallest: Mapping[str, int], want: int, changed: Sequence[str], seed: int
-) -> dict[str, int]:
-    """Each of the dimensions at `want` or the next legal size above it; the smallest where there is none near."""
-    sizes = dict(smallest)
-    for name in changed:
-        for size in range(want, want + _NEAR):
-            if graph.facts.satisfies(sizes | {name: size}):
-                sizes[name] = size
-                break
-    if sizes == smallest and changed:  # dimensions that can only change together
-        return sample_sizes(graph, want, seed) or sizes
-    return sizes
 
 
 def reference_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:

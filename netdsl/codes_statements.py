@@ -160,7 +160,7 @@ CODES: dict[str, Code] = {
     ),
     "E0361": Code(
         "lengths of another form",
-        "`length` holds one i64 for each row of the carried values.",
+        "`length` holds one i64 for each row of the carried values and of the yields.",
         _net(
             "y, _ = scan x[axis=1, length=n] from (h=zeros[B, 4]) {",
             "    h = h + x",

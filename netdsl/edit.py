@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from netdsl.instances import ancestors, moved, refresh
+from netdsl.instances import ancestors, moved, refresh, settled
 from netdsl.ir import Graph, Node, Param, Region, Tap, Update, Value
 from netdsl.ops.base import Op
 from netdsl.ops.loop import Loop, loop_results
@@ -95,7 +95,7 @@ class GraphEdit:
     # --- finishing ---
 
     def finish(self) -> Graph:
-        """The edited graph, `intact` flags brought up to date."""
+        """The edited graph, its instance table brought up to date."""
         before = self.before
         candidates: set[int] = set()
         nodes = self._nodes(before.nodes, candidates)
@@ -114,7 +114,8 @@ class GraphEdit:
             instances=rows,
         )
         touched = {a for index in candidates for a in ancestors(before.instances, index)}
-        return refresh(graph, frozenset(touched - dirty))
+        graph = refresh(graph, frozenset(touched - dirty))
+        return settled(graph, frozenset(dirty)) if self._erased or self._dropped else graph
 
     def _resolve(self, value: Value) -> Value:
         seen = value

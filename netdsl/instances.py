@@ -58,6 +58,49 @@ def refresh(graph: Graph, candidates: frozenset[int]) -> Graph:
     return replace(graph, instances=rows)
 
 
+def settled(graph: Graph, changed: frozenset[int]) -> Graph:
+    """The graph without the changed instances that have no node any more; no row names a value that is gone.
+
+    A row that loses a boundary value is not intact: no place of the others is sure.
+    """
+    instances = graph.instances
+    held = {a for node in graph.walk() for a in ancestors(instances, node.instance)}
+    numbers: dict[int, int] = {-1: -1}
+    rows: list[Instance] = []
+    known = defined_values(graph)
+    for index, row in enumerate(instances):
+        if row.parent not in numbers or (index in changed and index not in held and index > 0):
+            continue
+        numbers[index] = len(rows)
+        ends = [tuple(v for v in values if v in known) for values in (row.inputs, row.outputs)]
+        if ends != [row.inputs, row.outputs]:
+            row = replace(row, inputs=ends[0], outputs=ends[1], intact=False)
+        rows.append(replace(row, parent=numbers[row.parent]))
+    nodes = graph.nodes if len(rows) == len(instances) else _renumbered(graph.nodes, numbers)
+    return replace(graph, nodes=nodes, instances=tuple(rows))
+
+
+def _renumbered(nodes: Sequence[Node], numbers: Mapping[int, int]) -> tuple[Node, ...]:
+    return tuple(
+        replace(
+            node,
+            instance=numbers[node.instance],
+            regions=tuple(replace(r, nodes=_renumbered(r.nodes, numbers)) for r in node.regions),
+        )
+        for node in nodes
+    )
+
+
+def defined_values(graph: Graph) -> set[Value]:
+    """Every value that an input, a parameter, a node or a region defines."""
+    known = {v for _, v in graph.inputs} | {p.value for p in graph.params}
+    for node in graph.walk():
+        known.update(node.results)
+        for region in node.regions:
+            known.update(region.arguments)
+    return known
+
+
 def intact_instances(graph: Graph, block: str) -> Iterator[tuple[int, Instance]]:
     """Rows of a block, by its qualified name, whose nodes are as they were checked."""
     for index, row in enumerate(graph.instances):

@@ -95,6 +95,9 @@ class _File:
         self.taps = {tap.path for tap in graph.taps}
         #: What an argument of a loop body captures.
         self.origin: dict[Value, Value] = {}
+        #: The names of own states, by their values as the call or a step of a loop began, and as a loop ended.
+        self.states: dict[Value, str] = {}
+        self.ends: dict[Value, str] = {}
 
     def fresh(self, letter: str = "v") -> str:
         while (name := f"{letter}{self.count}") in self.taken:
@@ -109,11 +112,13 @@ class _File:
         for param in own:
             name = self.declare(body, param, param.path.replace(".", "_"))
             body.names[param.value] = name
+            if param.kind == "state":
+                self.states[param.value] = name
         self.nodes(graph.nodes, body)
         for update in graph.updates:
             if not self.flat and "." in update.path:
                 raise NotWritable(f"the state `{update.path}` is updated outside its block")
-            body.add(f"update {update.path.replace('.', '_')} = {self.read(update.value, body)}")
+            self.update(update.path.replace(".", "_"), update.value, body)
         for name, value in graph.outputs:
             body.add(f"{_checked(name)} = {self.read(value, body)}")
         inputs = ", ".join(f"{name}: {write_type(value.type)}" for name, value in graph.inputs)
@@ -197,6 +202,11 @@ class _File:
             raise NotWritable(f"`{value.hint}` is read in instance {body.row} and defined outside")
         return body.names[value]
 
+    def update(self, state: str, value: Value, body: _Body) -> None:
+        """The new value of a state, unless a loop in this body has set it."""
+        if self.ends.get(value) != state:
+            body.add(f"update {state} = {self.read(value, body)}")
+
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def loop(self, node: Node, op: Loop, body: _Body) -> None:
@@ -204,6 +214,7 @@ class _File:
             raise NotWritable("a loop that stops by itself has no text form")
         region = node.regions[0]
         first = op.sequences + op.has_length
+        shown = op.carries - op.states
         inner = body.inner()
         own = region.arguments[: op.sequences + op.carries]
         for argument in own:
@@ -216,9 +227,11 @@ class _File:
             options.append(f"length={self.read(node.operands[op.sequences], body)}")
         steps = _named(own[: op.sequences], node.operands, inner, lambda v: self.read(v, body))
         over = f"({steps})" if op.sequences else _bracketed(str(op.count))
-        carries = _named(own[op.sequences :], node.operands[first:], inner, lambda v: self.read(v, body))
+        carried = own[op.sequences : op.sequences + shown]
+        carries = _named(carried, node.operands[first:], inner, lambda v: self.read(v, body))
+        states = self.loop_states(node, op, own[op.sequences + shown :], inner)
         self.nodes(region.nodes, inner)
-        kept = [(a, r) for a, r in zip(own[op.sequences :], region.results, strict=False) if a is not r]
+        kept = [(a, r) for a, r in zip(carried, region.results, strict=False) if a is not r]
         values = [self.read(r, inner) for _, r in kept]
         yields = [self.read(v, inner) for v in region.results[op.carries :]]
         if kept:
@@ -230,9 +243,22 @@ class _File:
             inner.add(f"{targets} = {values[0] if len(kept) == 1 else '(' + ', '.join(values) + ')'}")
         if yields:
             inner.add(f"yield {', '.join(yields)}")
-        targets = self.define(node.results, body)
+        for state, value in zip(states, region.results[shown : op.carries], strict=True):
+            self.update(state, value, inner)
+        targets = self.define(node.results[: op.yields + shown], body)
         body.add(f"{targets} = scan {over}[{', '.join(options)}] from ({carries}) {{")
         body.lines += [*inner.lines, body.indent + "}"]
+
+    def loop_states(self, node: Node, op: Loop, own: Sequence[Value], inner: _Body) -> list[str]:
+        """The names of the states that a loop carries, which its body updates."""
+        names = []
+        starts = node.operands[op.sequences + op.has_length + op.carries - op.states :]
+        for argument, start, end in zip(own, starts, node.results[len(node.results) - op.states :], strict=False):
+            if start not in self.states:
+                raise NotWritable(f"a loop carries `{start.hint}`, which is no state of the network's own")
+            names.append(self.states[start])
+            self.states[argument] = inner.names[argument] = self.ends[end] = names[-1]
+        return names
 
     # --- instances ---------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.dims import Dim
+from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Node, Value
 from netdsl.ops.indexing import OneHot, Take
 from netdsl.ops.loop import Loop
@@ -21,6 +21,10 @@ Array = NDArray[np.generic]
 _MOVES = (Reshape, Transpose, Broadcast, Slice, Pick, Squeeze, Unsqueeze)
 
 
+#: How far above a wanted size a legal one is looked for.
+_NEAR = 33
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """An integer input lies in `0..limit`; `limit` itself is allowed for lengths only."""
@@ -29,17 +33,41 @@ class Bound:
     is_length: bool
 
 
-def sample_sizes(graph: Graph, want: int, seed: int = 0) -> dict[str, int] | None:
-    """Sizes of the free dimensions that satisfy the facts, each `want` where the facts allow it."""
-    names = graph.free_dims
-    wanted = dict.fromkeys(names, want)
-    if graph.facts.satisfies(wanted):
-        return wanted
-    return graph.facts.sample(names, random.Random(seed), want, want + 16) if names else {}
+def sample_sizes(graph: Graph, want: int, seed: int = 0, *, dims: Sequence[str] | None = None) -> dict[str, int]:
+    """Legal sizes: each of `dims` (all, unless given) at `want` or the next legal size above it, the others smallest.
+
+    A dimension that has no such size is at its smallest. Where that is each of them, because they change together only,
+    all sizes are drawn.
+
+    Raises: ValueError: no sizes satisfy the facts.
+    """
+    facts, smallest = graph.facts, smallest_sizes(graph)
+    names = list(graph.free_dims if dims is None else dims)
+    sizes = smallest | dict.fromkeys(names, want)
+    if facts.satisfies(sizes):
+        return sizes
+    sizes = dict(smallest)
+    for name in names * len(names):  # what one dimension allows may depend on what another has become
+        if sizes[name] < want:
+            sizes[name] = _near(facts, sizes, name, want) or sizes[name]
+    return (_drawn(graph, want, seed) or sizes) if sizes == smallest else sizes
+
+
+def _near(facts: Facts, sizes: Mapping[str, int], name: str, want: int) -> int | None:
+    """The first legal size of one dimension from `want` upwards, beside those of the others."""
+    legal = (size for size in range(want, want + _NEAR) if facts.satisfies({**sizes, name: size}))
+    return next(legal, None)
+
+
+def _drawn(graph: Graph, want: int, seed: int) -> dict[str, int] | None:
+    return graph.facts.sample(graph.free_dims, random.Random(seed), want, want + 16)
 
 
 def smallest_sizes(graph: Graph) -> dict[str, int]:
-    """The smallest legal size of each free dimension, 1 where nothing says otherwise."""
+    """The smallest legal size of each free dimension, 1 where nothing says otherwise.
+
+    Raises: ValueError: no sizes satisfy the facts.
+    """
     sizes = {}
     for name in graph.free_dims:
         low, _ = graph.facts.bounds(Dim.of(name))
@@ -47,7 +75,7 @@ def smallest_sizes(graph: Graph) -> dict[str, int]:
     if graph.facts.satisfies(sizes):
         return sizes
     for want in (1, 2, 4, 8, 16, 32, 64):
-        found = sample_sizes(graph, want)
+        found = _drawn(graph, want, 0)
         if found is not None:
             return found
     raise ValueError(f"no sizes satisfy the facts of `{graph.name}`")

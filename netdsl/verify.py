@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from netdsl.instances import current_digests
+from netdsl.instances import current_digests, defined_values
 from netdsl.ir import Graph, Node, Region, Value
-from netdsl.ops.loop import Loop, loop_results
+from netdsl.ops.loop import Loop, has_rows, loop_results
 from netdsl.tensor_type import ShapeError, TensorType
 
 
@@ -56,9 +56,12 @@ def verify(graph: Graph, *, instances: bool = True) -> None:
 def _check_table(graph: Graph, problems: list[str]) -> None:
     if not graph.instances:
         problems.append("the instance table is empty: row 0 is the network")
+    known = defined_values(graph)
     for index, row in enumerate(graph.instances):
         if not (row.parent == -1 if index == 0 else 0 <= row.parent < index):
             problems.append(f"instance {index} has parent {row.parent}")
+        if not known.issuperset((*row.inputs, *row.outputs)):
+            problems.append(f"instance {index} ({row.block} at `{row.path}`) names a value that nothing defines")
 
 
 def _define(value: Value, defined: set[Value], what: str, problems: list[str]) -> None:
@@ -138,3 +141,11 @@ def _check_region(graph: Graph, node: Node, region: Region, problems: list[str])
     for start, end in zip(region.arguments[first : first + op.carries], region.results, strict=False):
         if not same_type(graph, start.type, end.type):
             problems.append(f"{what} carries {start.type} and returns {end.type}")
+    if op.has_length:
+        lengths = node.operands[op.sequences].type
+        rows = region.results[: op.carries - op.states] + region.results[op.carries : op.carries + op.yields]
+        problems += [
+            f"{what} returns {value.type}, which has other rows than {lengths}"
+            for value in rows
+            if not has_rows(value.type, lengths, graph.facts)
+        ]

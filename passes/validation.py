@@ -91,7 +91,7 @@ def _sizes(graph: Graph, budget_s: float, weights: Weights, seed: int) -> list[d
     before = 1
     for want in (3, *LARGER):
         sizes = sample_sizes(graph, want, seed)
-        if sizes is None or sizes in chosen:
+        if sizes in chosen:
             continue
         expected = spent * (want / before) ** 2
         if want > 3 and 3 * expected > left:

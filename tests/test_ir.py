@@ -16,6 +16,7 @@ from netdsl.ops.activation import Relu, Sigmoid
 from netdsl.ops.elementwise import Add, Mul
 from netdsl.ops.loop import Loop
 from netdsl.ops.unary import Tanh
+from netdsl.passes.remove_dead_nodes import RemoveDeadNodes
 from netdsl.verify import InvalidGraph, verify
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +156,59 @@ def test_replacing_a_value_reaches_outputs_taps_and_rows() -> None:
     verify(e.graph)
 
 
+BLOCKS = """
+block Half(x: float[B, 4], unused: float[B, 4]) -> (y: float[B, 4], z: float[B, 4]) {
+    y = relu(x)
+    z = sin(x)
+}
+block Both(x: float[B, 4]) -> float[B, 4] {
+    a = Half(tanh(x), exp(x))
+    b = Half(a.z, x)
+    a.y
+}
+network N(x: f32[B, 4]) -> f32[B, 4] { Both(x) }
+"""
+
+
+def test_rows_whose_nodes_are_gone_are_dropped_and_the_others_name_what_is_there() -> None:
+    graph = netdsl.load(BLOCKS)["N"].graph
+    after = RemoveDeadNodes().run(graph).graph
+    assert ["tanh", "relu"] == [n.op.name for n in after.nodes]
+    verify(after)
+    text = print_graph(after)
+    assert text == print_graph(parse_graph(text))
+    assert [("N", -1, False), ("Both", 0, False), ("Half", 1, False)] == [
+        (row.block.rsplit(":")[-1], row.parent, row.intact) for row in after.instances
+    ]
+    first = next(row for row in after.instances if row.path == "both.half")
+    assert ((after.nodes[0].result,), (after.nodes[1].result,)) == (first.inputs, first.outputs)
+    assert [1, 2] == [n.instance for n in after.nodes]
+
+
+def test_rows_after_a_dropped_one_are_numbered_anew_in_loops_too() -> None:
+    text = (
+        BLOCKS.partition("network")[0]
+        + """
+network N(x: f32[B, 4]) -> f32[B, 4] {
+    unread = Half(x, x)
+    y = scan x[axis=0] from (h=zeros[4]) {
+        h = Both((x + h)[none])[0]
+        yield h
+    }
+    y
+}
+"""
+    )
+    graph = netdsl.load(text)["N"].graph
+    after = RemoveDeadNodes().run(graph).graph
+    verify(after)
+    assert print_graph(after) == print_graph(parse_graph(print_graph(after)))
+    assert ["", "half", "both", "both.half", "both.half_2"] == [row.path for row in graph.instances]
+    assert ["", "both", "both.half"] == [row.path for row in after.instances]
+    (relu,) = [n for n in after.walk() if isinstance(n.op, Relu)]
+    assert "both.half" == after.instances[relu.instance].path
+
+
 # --- the verifier ---------------------------------------------------------------------------------
 
 
@@ -188,3 +242,25 @@ def test_a_path_that_stands_twice_is_found() -> None:
     graph = deep()
     with pytest.raises(InvalidGraph, match="stands twice"):
         verify(replace(graph, params=(*graph.params, graph.params[0])), instances=False)
+
+
+def test_a_row_that_names_a_value_that_is_gone_is_found() -> None:
+    graph = deep()
+    row = replace(graph.instances[3], inputs=(Value(graph.inputs[0][1].type, "gone"),))
+    rows = (*graph.instances[:3], row, *graph.instances[4:])
+    with pytest.raises(InvalidGraph, match="names a value that nothing defines"):
+        verify(replace(graph, instances=rows), instances=False)
+
+
+def test_a_yield_of_other_rows_than_the_lengths_is_found() -> None:
+    text = "network A(x: f32[B, T, 4], n: i64[B]) -> f32[B, T, 4] {\n"
+    text += (
+        "    y = scan x[axis=1, length=n] from (h=zeros[B, 4]) {\n        h = h + x\n        yield h\n    }\n    y\n}\n"
+    )
+    graph = netdsl.load(text)["A"].graph
+    loop = next(n for n in graph.nodes if isinstance(n.op, Loop))
+    lengths = Value(loop.operands[1].type.with_axes(graph.inputs[0][1].type.without_names().axes[1:2]), "m")
+    wrong = replace(graph, inputs=(graph.inputs[0], ("n", lengths)))
+    wrong = _replaced(wrong, loop, replace(loop, operands=(loop.operands[0], lengths, *loop.operands[2:])))
+    with pytest.raises(InvalidGraph, match="which has other rows than"):
+        verify(wrong, instances=False)

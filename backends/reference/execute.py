@@ -129,12 +129,15 @@ class _Runner:
         stopped: Any = np.zeros(self._stop_shape(op, region), bool)
         for step in reversed(range(count)) if op.reverse else range(count):
             active = ~stopped if lengths is None else ~stopped & (step < lengths)
-            if not active.any():
+            if not active.any() and not op.states:
                 continue
             results = self._region(region, [*(s[step] for s in sequences), *carries, *captured])
             is_masked = op.has_length or op.has_until
             new, out = results[: op.carries], results[op.carries : op.carries + op.yields]
-            carries = [_where(active, n, c) for n, c in zip(new, carries, strict=True)] if is_masked else new
+            if is_masked:
+                rows = op.carries - op.states
+                new = [*(_where(active, n, c) for n, c in zip(new[:rows], carries, strict=False)), *new[rows:]]
+            carries = new
             for place, value in zip(steps, out, strict=True):
                 place[step] = _where(active, value, np.zeros_like(value)) if is_masked else value
             if op.has_until:

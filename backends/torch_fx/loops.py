@@ -109,6 +109,7 @@ class LoopModule(nn.Module):
         self._cell = cell
         self._axis, self._reverse = op.axis, op.reverse
         self._sequences, self._carries, self._yields = op.sequences, op.carries, op.yields
+        self._rows = op.carries - op.states
         self._has_length, self._has_until = op.has_length, op.has_until
         self._is_short = op.count.is_const and op.count.value <= UNROLLED_STEPS
         self._has_loops = any(isinstance(child, LoopModule) for child in step.modules())
@@ -171,12 +172,16 @@ class LoopModule(nn.Module):
     def _advance(
         self, results: Tensors, carries: Tensors, active: torch.Tensor | None, done: torch.Tensor | None
     ) -> tuple[Tensors, Tensors, torch.Tensor | None]:
-        """Carries, yields and stopped rows after a step; rows that are not active keep their carries, yield zeros."""
+        """Carries, yields and stopped rows after a step; rows that are not active keep their carries, yield zeros.
+
+        States have no rows: every step changes them.
+        """
         new, values = results[: self._carries], results[self._carries : self._carries + self._yields]
         if done is not None:
             active = ~done if active is None else active & ~done
         if active is not None:
-            new = tuple(_where(active, n, c) for n, c in zip(new, carries, strict=True))
+            masked = (_where(active, n, c) for n, c in zip(new[: self._rows], carries, strict=False))
+            new = (*masked, *new[self._rows :])
             values = tuple(_where(active, v, torch.zeros_like(v)) for v in values)
         if self._has_until:
             stops = results[-1] if active is None else results[-1] & active
@@ -219,6 +224,9 @@ class LoopModule(nn.Module):
                 active = is_before if active is None else active & is_before
             results = self.step(*now[: self._sequences], *carries, *others)
             new, out, done = self._advance(results, carries, active, old[-1] if self._has_until else None)
+            if is_padded:
+                kept = (_where(now[-1], n, c) for n, c in zip(new[self._rows :], carries[self._rows :], strict=True))
+                new = (*new[: self._rows], *kept)
             idle = old[self._carries :] if done is None else [done]
             return [_fresh(t) for t in (*new, *idle)], [_fresh(t) for t in out]
 

@@ -13,10 +13,11 @@ class Loop(Op):
     """A bounded loop over `count` steps with one isolated region.
 
     Operands, in order: `sequences` tensors with the scanned axis at position `axis`; then, if `has_length`, one
-    i64 tensor of lengths, shaped like the leading axes of every carry; then `carries` initial values; then the
-    captured values. The region's arguments are: one step of each sequence (the axis removed), the carries, the
+    i64 tensor of lengths, shaped like the leading axes of every carry and every yield; then `carries` initial values;
+    then the captured values. The region's arguments are: one step of each sequence (the axis removed), the carries, the
     captured values. Its results are: the next carries (same types), then one value for each yield, then, if
-    `has_until`, a bool shaped like the rows that stop.
+    `has_until`, a bool shaped like the rows that stop. The last `states` of the carries are states that the body
+    updates: they have no rows, and every step changes them.
 
     Results of the op, in order: the yields stacked at position `axis` with size `count`, then the final carries.
     `reverse` takes the steps from last to first; yields stay at the place of their step. Past a row's length the
@@ -35,6 +36,7 @@ class Loop(Op):
     reverse: bool = False
     has_length: bool = False
     has_until: bool = False
+    states: int = 0
 
     name: ClassVar[str] = "loop"
     operands: ClassVar[tuple[str, ...]] = ("values*",)
@@ -61,6 +63,13 @@ class Loop(Op):
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         raise TypeError("the result types of a loop follow from its region: use `loop_results`")
+
+
+def has_rows(t: TensorType, lengths: TensorType, facts: Facts) -> bool:
+    """Whether the leading axes of a carry or a yield are surely the rows that have these lengths."""
+    return t.rank >= lengths.rank and all(
+        facts.prove_eq(a, b) is True for a, b in zip(t.sizes, lengths.sizes, strict=False)
+    )
 
 
 def loop_results(

@@ -123,6 +123,21 @@ def test_rows_of_other_lengths_freeze_and_yield_zeros(x: Array) -> None:
     np.testing.assert_allclose(found["y"][0, 2:], 0)
 
 
+def test_lengths_are_those_of_the_rows_of_yields() -> None:
+    header = "(x: f32[B, T, 3], n: i64[B]) -> f32[B, T, 3]"
+    body = "y, s = scan x[axis=1, length=n] from (s=zeros[B, 3]) {{\ns = s + x\nyield {yields}\n}}\nx"
+    found = refused(header, body.format(yields="s, s[0]"), "E0361")
+    assert "`length` is i64[B], and the yield f32[3] has other rows" == found.title
+    assert found.primary is not None
+    span = found.primary.span
+    assert "s[0]" == span.source.text[span.start : span.end]
+    for yields in ("mean(s)", "s.T", "zeros[B + 1, 3]"):
+        refused(header, body.format(yields=yields), "E0361")
+    network(header, body.format(yields="s, s[:, 0], zeros[B]"))
+    cell = "block Cell(x: f32[B, 3], h: f32[B, 3]) -> (y: f32[3], h: f32[B, 3]) { y = h[0]\nh = x + h\n}"
+    refused(header, "y = scan Cell over x[axis=1, length=n] from (zeros[B, 3])\nx", "E0361", before=cell)
+
+
 def test_no_steps_give_the_initial_values() -> None:
     header = "(x: f32[B, T, 3]) -> (y: f32[B, T, 3], s: f32[B, 3])"
     net = network(header, "y, s = scan x[axis=1] from (s=ones[B, 3]) {\ns = s + x\nyield s\n}")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from netdsl.backends.torch_fx.entry_checks import InputError
-from netdsl.sampling import sample_sizes, smallest_sizes
+from netdsl.sampling import sample_sizes
 from netdsl.tolerance import TOLERANCES
 from tests.specs.catalogue import CATALOGUE, reduced
 from tests.specs.torch_calls import flat, module_of, tensors
@@ -19,7 +19,7 @@ from tests.std.three_way import stored_weights
 
 def some_sizes(name: str) -> dict[str, int]:
     graph = reduced(name).graph
-    return sample_sizes(graph, 3) or smallest_sizes(graph)
+    return sample_sizes(graph, 3)
 
 
 def error(expected: torch.Tensor, actual: torch.Tensor) -> float:
