@@ -38,6 +38,13 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    "E0708": Code(
+        "a call that the command does not take",
+        "A command, an option or an argument is missing, unknown, given twice, or has another value than it takes. "
+        "Nothing was read or written. `netdsl --help` lists the commands, and `netdsl COMMAND --help` what each takes.",
+        "",
+        "",
+    ),
     "E0801": Code(
         "a package that is not installed",
         "The command needs a package that is an extra of netdsl: PyTorch comes with `pip install 'netdsl[torch]'`, "

@@ -170,7 +170,8 @@ def _mode_of(path: Path) -> int:
         )
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "device or pipe"
-        raise NetError(Diagnostic("E0702", f"cannot write `{path}`: expected a file, found a {kind}"))
+        help = f"name a file in it: `{path / 'NAME'}`" if kind == "folder" else "name a file"
+        raise NetError(Diagnostic("E0702", f"cannot write `{path}`: expected a file, found a {kind}", help=help))
     return stat.S_IMODE(mode) & 0o777
 
 
@@ -185,7 +186,8 @@ def _reported(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         code = "E0705" if error.errno in _FULL else "E0701"
-        raise NetError(Diagnostic(code, f"cannot write `{path}`: {reason}")) from error
+        help = "name another folder" if code == "E0701" else "make room, or name a folder on another disk"
+        raise NetError(Diagnostic(code, f"cannot write `{path}`: {reason}", help=help)) from error
 
 
 def _sync_folder(folder: Path) -> None:

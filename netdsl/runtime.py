@@ -42,7 +42,8 @@ def random_inputs(
         for size in shape:
             elements *= size
         if elements * max(8, dtype.itemsize) > _LARGEST_BYTES:
-            raise NetError(Diagnostic("E0403", f"`{name}` would have {elements:,} elements, which is too many"))
+            title = f"`{name}` would have {elements:,} elements, which is too many"
+            raise NetError(Diagnostic("E0403", title, help="give smaller sizes with `--size NAME=SIZE`"))
         if dtype.kind == "f":
             found[name] = rng.standard_normal(shape).astype(dtype)
         elif dtype.kind == "b":
@@ -63,7 +64,9 @@ def _sizes(session: Session, given: dict[str, int]) -> dict[str, int]:
     if unknown:
         there = ", ".join(symbols) or "none"
         raise NetError(
-            Diagnostic("E0403", f"the model has no free dimension `{unknown[0]}`; free dimensions are {there}")
+            Diagnostic(
+                "E0403", f"the model has no free dimension `{unknown[0]}`", help=f"its free dimensions are {there}"
+            )
         )
     facts = _facts(session)
     sizes = {name: given.get(name, max(1, facts.bounds(Dim.of(name))[0] or 0)) for name in symbols}

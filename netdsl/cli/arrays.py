@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from netdsl.cli.paths import cannot_read
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.publish import publish
 
@@ -40,8 +41,7 @@ def read_npy(path: str) -> Array:
                 raise _refused(path, "it is not a regular file")
             return _read(path, stream, info.st_size)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {reason}")) from None
+        raise cannot_read(path, (error.strerror or str(error)).lower()) from None
 
 
 def _read(path: str, stream: io.BufferedReader, size_bytes: int) -> Array:
@@ -84,4 +84,5 @@ def write_npy(path: Path, array: Any) -> None:
 
 
 def _refused(path: str, reason: str) -> NetError:
-    return NetError(Diagnostic("E0706", f"`{path}` cannot be used: {reason}"))
+    help = "write it with `numpy.save(path, array)`"
+    return NetError(Diagnostic("E0706", f"`{path}` cannot be used: {reason}", help=help))

@@ -30,6 +30,9 @@ OPSETS = (18, 23)
 @click.option("-o", "--output", metavar="OUT.onnx", help="The ONNX file to write.")
 @model_options
 @plugin_option
+@click.option(
+    "--tap", "taps", metavar="PATTERN", multiple=True, help="Labelled values as further outputs; may be repeated."
+)
 @click.option("--seed", type=SEED, default=0, help="Of the initial weights.  [default: 0]")
 @click.option("--weights", metavar="W.safetensors", help="Weights to use instead of initial ones.")
 @click.option("--rename", metavar="MAP.toml", help="How the tensors of `--weights` are called here.")
@@ -43,6 +46,7 @@ def command(
     output: str | None,
     settings: tuple[str, ...],
     plugins: tuple[str, ...],
+    taps: tuple[str, ...],
     seed: int,
     weights: str | None,
     rename: str | None,
@@ -57,11 +61,11 @@ def command(
     allow_plugins(plugins)
 
     if output is None and save_weights is None:
-        raise failed("name what to write: `-o OUT.onnx`, or `--save-weights W.safetensors`")
+        raise failed("nothing is to be written", "name it: `-o OUT.onnx`, or `--save-weights W.safetensors`")
     if rename is not None and weights is None:
-        raise failed("`--rename` needs `--weights`")
+        raise failed("`--rename` needs `--weights`", "add `--weights W.safetensors`")
     _keep_apart([file, weights, rename], [output, save_weights])
-    network = one_network(open_session(file, limits(max_)), name, read_settings(settings))
+    network = one_network(open_session(file, limits(max_)), name, read_settings(settings)).tap(*taps)
     values = _weights(network, weights, rename, seed)
     if save_weights is not None:
         size_bytes = _save(save_weights, values, network)
@@ -86,7 +90,7 @@ def _keep_apart(inputs: list[str | None], outputs: list[str | None]) -> None:
         if output is None:
             continue
         if any(_is_same(output, other) for other in named):
-            raise failed(f"`{output}` would be replaced: name another file for the output")
+            raise failed(f"`{output}` would be replaced", "name another file for the output")
         named.append(output)
 
 
@@ -131,6 +135,7 @@ def _document(network: "Network", report: "Report", opset: int) -> dict[str, Any
         "size_bytes": report.size_bytes,
         "nodes": report.nodes,
         "opset": opset,
+        "outputs": [output for output, _ in network.graph.outputs],
         "passes": [
             {
                 "name": row.name,

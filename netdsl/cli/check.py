@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.command import command as make
-from netdsl.cli.model_options import check_names, limits, model_options, read_settings
+from netdsl.cli.model_options import check_settings, limits, model_options, read_settings
 from netdsl.cli.terminal import OK, Terminal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def command(terminal: Terminal, files: tuple[str, ...], settings: tuple[str, ...
         except NetError as error:
             terminal.add(error.diagnostics)
     if not terminal.diagnostics and not any(session.reporter.diagnostics for session in sessions):
-        check_names(values, sessions)
+        check_settings(values, sessions)
     rows = []
     for session in sessions:
         checked = session.check_all({name: static_value(value) for name, value in values.items()})

@@ -59,6 +59,14 @@ def command(name: str, *, finds: bool = False) -> Callable[[Body], click.Command
     return decorate
 
 
-def failed(message: str) -> click.UsageError:
-    """A wrong call, for `raise`: the message, the command's usage, exit code 2."""
-    return click.UsageError(message)
+class WrongCall(click.UsageError):
+    """A call that cannot be meant so: E0708, exit code 2. Args: help: how to call instead."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def failed(message: str, help: str | None = None) -> WrongCall:
+    """A wrong call, for `raise`."""
+    return WrongCall(message, help)

@@ -27,7 +27,7 @@ def command(terminal: Terminal, code: str | None) -> int:
 
         near = suggest(wanted, codes)
         hint = f"did you mean `{near}`?" if near else "`netdsl explain` lists all"
-        raise failed(f"there is no code `{code}`; {hint}")
+        raise failed(f"there is no code `{code}`", hint)
     found = codes[wanted]
     terminal.fields |= {
         "code": wanted,

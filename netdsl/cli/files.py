@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.check.modules import MAX_FILE_BYTES, project_root, read_text
 from netdsl.cli.command import failed
+from netdsl.cli.paths import cannot_read
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.source import Source
 
@@ -30,7 +31,7 @@ def net_files(paths: Sequence[str]) -> list[str]:
         if path != STDIN and os.path.isdir(path):
             inside = list(_search(path))
             if not inside:
-                raise failed(f"the folder `{path}` holds no `.net` file")
+                raise failed(f"the folder `{path}` holds no `.net` file", "name a `.net` file, or a folder with some")
             found.update(dict.fromkeys(inside))
         else:
             found[path] = None
@@ -52,7 +53,7 @@ def read_source(path: str) -> Source:
         return Source("<stdin>", _read_stdin())
     opened = read_text(Path(os.path.realpath(path)))
     if isinstance(opened, str):
-        raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {opened}"))
+        raise cannot_read(path, opened)
     return Source(path, opened[0])
 
 

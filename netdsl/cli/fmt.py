@@ -1,6 +1,5 @@
 """`netdsl fmt`: `.net` files in their canonical layout."""
 
-import os
 import sys
 
 import click
@@ -23,12 +22,15 @@ def command(terminal: Terminal, paths: tuple[str, ...], only_check: bool, only_d
 
     A folder stands for every `.net` file in it. `-` reads stdin and writes the result to stdout.
     """
+    from pathlib import Path
+
     from netdsl.cli.files import STDIN, net_files, read_source
     from netdsl.diagnostics import NetError
     from netdsl.formatter import format_source
+    from netdsl.publish import publish
 
     if STDIN in paths and len(paths) > 1:
-        raise failed("`-` stands alone")
+        raise failed("`-` stands alone", "format stdin, or files")
     rows = []
     for path in net_files(paths):
         try:
@@ -44,7 +46,7 @@ def command(terminal: Terminal, paths: tuple[str, ...], only_check: bool, only_d
                 terminal.print_raw(text)
                 terminal.fields["text"] = text
             elif is_changed:
-                _replace(path, text)
+                publish(Path(path), text.encode())
                 terminal.talk(f"formatted {path}")
         except NetError as error:
             terminal.add(error.diagnostics)
@@ -57,18 +59,6 @@ def command(terminal: Terminal, paths: tuple[str, ...], only_check: bool, only_d
         verb = "" if writes else "would be "
         terminal.talk(f"{changed} {verb}changed, {len(rows) - changed} as they should be")
     return OK if writes or not changed else FINDINGS
-
-
-def _replace(path: str, text: str) -> None:
-    """Publish the new text; the file keeps its permissions."""
-    from pathlib import Path
-
-    from netdsl.publish import publish
-
-    mode = os.stat(path).st_mode & 0o7777
-    publish(Path(path), text.encode())
-    if os.stat(path).st_mode & 0o7777 != mode:
-        os.chmod(path, mode)
 
 
 def _diff(path: str, before: str, after: str) -> str:

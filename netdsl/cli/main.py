@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from netdsl.cli.command import failed
 from netdsl.cli.terminal import BUDGET, ENVIRONMENT, INTERNAL, INTERRUPTED, PIPE_CLOSED, silence_stdout
 
 #: Every command and the module that holds it, as `command`.
@@ -47,7 +48,7 @@ class Program(click.Group):
             from netdsl.did_you_mean import suggest
 
             near = suggest(args[0], COMMANDS)
-            ctx.fail(f"there is no command `{args[0]}`" + (f"; did you mean `{near}`?" if near else ""))
+            raise failed(f"there is no command `{args[0]}`", f"did you mean `{near}`?" if near else None)
         return super().resolve_command(ctx, args)
 
     def main(
@@ -64,8 +65,7 @@ class Program(click.Group):
             if sys.stdout is not None:
                 sys.stdout.flush()
         except click.ClickException as error:
-            error.show()
-            code = 2
+            code = _wrong_call(error, argv)
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
         except BrokenPipeError:
@@ -116,6 +116,20 @@ def _complain(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"error: {text}\n")
+
+
+def _wrong_call(error: click.ClickException, argv: Sequence[str]) -> int:
+    """Say what is wrong with the call; without any argument, show the help."""
+    from netdsl.cli.terminal import Terminal
+    from netdsl.cli.wrong_calls import diagnostic_of
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    name = next((word for word in argv if word in COMMANDS), None)
+    terminal = Terminal(name or "netdsl", is_json="--json" in argv, is_quiet=True, color="auto", finds=False)
+    terminal.add([diagnostic_of(error, f"netdsl {name}" if name else "netdsl")])
+    return terminal.close()
 
 
 def _internal_error(error: Exception, argv: Sequence[str]) -> int:

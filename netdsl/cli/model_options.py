@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from netdsl.api import Network
     from netdsl.check.limits import Limits
     from netdsl.check.network import Session
-    from netdsl.syntax import Expr
+    from netdsl.syntax import Expr, StaticParam
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -82,14 +82,17 @@ def read_settings(settings: Iterable[str]) -> dict[str, Any]:
         name, equals, written = text.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
-            raise failed(f"`--set {text}` is not NAME=VALUE, such as `--set depth=6`")
+            raise failed(f"`--set {text}` is not NAME=VALUE", "write it like `--set depth=6`")
         if name in values:
-            raise failed(f"`--set {name}` is given twice")
+            raise failed(f"`--set {name}` is given twice", "leave one out")
         try:
             values[name] = _value(parse_expr(written.strip()), text)
         except NetError as error:
-            raise failed(f"`--set {text}`: {error.diagnostics[0].title}") from None
+            raise failed(f"`--set {text}`: {error.diagnostics[0].title}", _VALUES) from None
     return values
+
+
+_VALUES = 'a value is a number, `true`, `false`, `none`, a "string", an element type, a list or a tuple'
 
 
 def _value(expr: "Expr", text: str) -> Any:
@@ -109,17 +112,31 @@ def _value(expr: "Expr", text: str) -> Any:
             return tuple(_value(item.value, text) for item in expr.items)
         case s.Name() if expr.id in DTYPES:
             return expr.id
-    raise failed(
-        f'`--set {text}`: a value is a number, `true`, `false`, `none`, a "string", an element type, a list or a tuple'
-    )
+    raise failed(f"`--set {text}` is no value", _VALUES)
 
 
-def check_names(values: Mapping[str, Any], sessions: "Sequence[Session]") -> None:
-    """Raises: UsageError: no network of the files has a static of that name."""
+#: What a static of each kind takes; a kind that is not here takes nothing that can be written behind `--set`.
+_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("an int", (int,)),
+    "dim": ("a size", (int,)),
+    "float": ("a number", (int, float)),
+    "bool": ("`true` or `false`", (bool,)),
+    "str": ('a "string"', (str,)),
+    "dtype": ("an element type", (str,)),
+    "list": ("a list", (list,)),
+    "tuple": ("a tuple", (tuple,)),
+}
+
+
+def check_settings(values: Mapping[str, Any], sessions: "Sequence[Session]") -> None:
+    """Raises: UsageError: no network of the files has a static of that name, or one of another kind."""
     from netdsl.did_you_mean import suggest
 
-    known = {p.name for session in sessions for decl in session.networks.values() for p in decl.header.statics}
-    for name in values:
+    statics = [p for session in sessions for decl in session.networks.values() for p in decl.header.statics]
+    known = {p.name for p in statics}
+    for name, value in values.items():
+        for static in (p for p in statics if p.name == name):
+            _check_kind(static, value)
         if name not in known:
             near = suggest(name, known)
             hint = (
@@ -127,9 +144,25 @@ def check_names(values: Mapping[str, Any], sessions: "Sequence[Session]") -> Non
                 if near
                 else f"statics are {', '.join(sorted(known))}"
                 if known
-                else "there are none"
+                else "there are none: leave out `--set`"
             )
-            raise failed(f"no network here has a static `{name}`; {hint}")
+            raise failed(f"no network here has a static `{name}`", hint)
+
+
+def _check_kind(static: "StaticParam", value: Any) -> None:
+    from netdsl import syntax as s
+    from netdsl.api import static_value
+    from netdsl.check.values import print_static
+
+    kind = static.type.name if isinstance(static.type, s.NamedType) else ""
+    if kind not in _KINDS:
+        return
+    wanted, types = _KINDS[kind]
+    if isinstance(value, types) and (kind == "bool" or not isinstance(value, bool)):
+        return
+    declared = static.span.source.text[static.span.start : static.span.end]
+    title = f"`--set {static.name}` takes {wanted}, found `{print_static(static_value(value))}`"
+    raise failed(title, f"line {static.span.line} declares `{declared}`")
 
 
 def network_names(session: "Session", name: str | None) -> list[str]:
@@ -140,13 +173,13 @@ def network_names(session: "Session", name: str | None) -> list[str]:
     session.raise_if_wrong()
     names = list(session.networks)
     if not names:
-        raise failed(f"`{session.source.path}` has no network")
+        raise failed(f"`{session.source.path}` has no network", "name a file that declares a `network`")
     if name is not None and name not in names:
         from netdsl.did_you_mean import suggest
 
         near = suggest(name, names)
         hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names)}"
-        raise failed(f"`{session.source.path}` has no network `{name}`; {hint}")
+        raise failed(f"`{session.source.path}` has no network `{name}`", hint)
     return [name] if name is not None else names
 
 
@@ -157,8 +190,8 @@ def one_network(session: "Session", name: str | None, values: Mapping[str, Any])
     """
     names = network_names(session, name)
     if len(names) > 1:
-        raise failed(f"`{session.source.path}` has several networks: name one of {', '.join(names)} with `-n`")
-    check_names(values, [session])
+        raise failed(f"`{session.source.path}` has several networks", f"name one of {', '.join(names)} with `-n`")
+    check_settings(values, [session])
     return open_network(session, names[0], values)
 
 

@@ -27,13 +27,21 @@ def command(terminal: Terminal, name: str, template: str) -> int:
     path = Path(name if name.endswith(".net") else f"{name}.net")
     network = _network_name(path.stem)
     if not network:
-        raise failed(f"`{name}` does not begin with a letter, so no network can be called like it")
+        raise failed(f"no network can be called like `{name}`", "begin the name with a letter")
     try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(TEMPLATES[template].replace("NAME", network))
     except FileExistsError:
         raise NetError(
             Diagnostic("E0707", f"`{path}` exists and is left as it is", help="choose another name")
+        ) from None
+    except FileNotFoundError:
+        raise NetError(
+            Diagnostic(
+                "E0704",
+                f"cannot write `{path}`: its folder does not exist",
+                help=f"create the folder `{path.parent}` first",
+            )
         ) from None
     except OSError as error:
         raise NetError(

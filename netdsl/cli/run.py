@@ -47,7 +47,7 @@ def command(
     given = _read_inputs(inputs)
     wanted = read_sizes(sizes)
     if model.endswith(".net"):
-        raise failed(f"`{model}` is no ONNX model: build it first with `netdsl build {model} -o model.onnx`")
+        raise failed(f"`{model}` is no ONNX model", f"build it first: `netdsl build {model} -o model.onnx`")
 
     from netdsl.cli.arrays import read_npy
     from netdsl.cli.paths import require_file
@@ -86,9 +86,9 @@ def _read_inputs(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
-            raise failed(f"`--input {text}` is not NAME=X.npy, nor NAME=random")
+            raise failed(f"`--input {text}` is not NAME=X.npy", "write `--input image=x.npy`, or `image=random`")
         if name in given:
-            raise failed(f"`--input {name}` is given twice")
+            raise failed(f"`--input {name}` is given twice", "leave one out")
         given[name] = path
     return given
 

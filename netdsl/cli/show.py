@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.command import command as make
-from netdsl.cli.model_options import check_names, limits, model_options, network_names, open_network, read_settings
+from netdsl.cli.model_options import check_settings, limits, model_options, network_names, open_network, read_settings
 from netdsl.cli.sizes import complete_sizes, read_sizes, size_option
 from netdsl.cli.terminal import OK, Terminal, size_text, table
 
@@ -47,7 +47,7 @@ def command(
     session = open_session(file, limits(max_))
     values, given = read_settings(settings), read_sizes(sizes)
     names = network_names(session, network)
-    check_names(values, [session])
+    check_settings(values, [session])
     if session.file.module.doc and not shows_ir:
         terminal.print(visible_lines(session.file.module.doc) + "\n")
     documents = []

@@ -25,9 +25,9 @@ def read_sizes(texts: Iterable[str]) -> dict[str, int]:
         name, _, written = text.partition("=")
         name, written = name.strip(), written.strip().replace("_", "")
         if not name.isidentifier() or not (written.isascii() and written.isdigit()) or len(written) > 18:
-            raise failed(f"`--size {text}` is not NAME=SIZE, such as `--size B=8`")
+            raise failed(f"`--size {text}` is not NAME=SIZE", "write it like `--size B=8`")
         if name in sizes:
-            raise failed(f"`--size {name}` is given twice")
+            raise failed(f"`--size {name}` is given twice", "leave one out")
         sizes[name] = int(written)
     return sizes
 
@@ -43,7 +43,7 @@ def complete_sizes(graph: "Graph", given: Mapping[str, int]) -> dict[str, int]:
     for name in given:
         if name not in graph.free_dims:
             known = ", ".join(graph.free_dims) or "none"
-            raise failed(f"`{graph.name}` has no free dimension `{name}`; free dimensions are {known}")
+            raise failed(f"`{graph.name}` has no free dimension `{name}`", f"its free dimensions are {known}")
     try:
         sizes = smallest_sizes(graph) | dict(given)
     except ValueError as error:

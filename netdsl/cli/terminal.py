@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 OK, FINDINGS, USAGE, ENVIRONMENT, BUDGET, INTERNAL = 0, 1, 2, 3, 4, 70
 INTERRUPTED, PIPE_CLOSED = 130, 141
 
-#: Codes about paths named on the command line: a wrong call, not a wrong network.
-_PATHS = {"E0701", "E0702", "E0703", "E0704", "E0706", "E0707"}
+#: Codes about what stands on the command line: a wrong call, not a wrong network.
+_CALLS = {"E0380", "E0701", "E0702", "E0703", "E0704", "E0706", "E0707", "E0708"}
 
 Color = Literal["auto", "always", "never"]
 
@@ -97,13 +97,13 @@ class Terminal:
 def exit_code(diagnostics: "Sequence[Diagnostic]") -> int:
     """0 for warnings only.
 
-    2 for a wrong path, 3 for what the environment lacks (a package, a provider, room on the disk), 4 where every error
+    2 for a wrong call, 3 for what the environment lacks (a package, a provider, room on the disk), 4 where every error
     is a budget (`E05..`) that was reached, else 1.
     """
     codes = [d.code for d in diagnostics if not d.code.startswith("W")]
     if not codes:
         return OK
-    if any(code in _PATHS for code in codes):
+    if any(code in _CALLS for code in codes):
         return USAGE
     if any(code.startswith("E080") or code == "E0705" for code in codes):
         return ENVIRONMENT

@@ -10,7 +10,7 @@ from netdsl.cli.command import command as make
 from netdsl.cli.model_options import (
     SEED,
     allow_plugins,
-    check_names,
+    check_settings,
     limits,
     model_options,
     network_names,
@@ -57,7 +57,7 @@ def command(
     session = open_session(file, limits(max_))
     values = read_settings(settings)
     names = network_names(session, name)
-    check_names(values, [session])
+    check_settings(values, [session])
     backends = available_backends()
     for backend, missing in backends.items():
         if missing:

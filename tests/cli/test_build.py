@@ -70,6 +70,25 @@ def test_foreign_names_are_mapped(run: Run, net: Net) -> None:
     np.testing.assert_array_equal(weight.T, load_file("ours.safetensors")["head.weight"])
 
 
+def test_labels_become_outputs(run: Run, net: Net) -> None:
+    text = GOOD.replace("as head", "as head |> relu as active |> tanh as last")
+    path = net(text.replace("claim", "# claim"))
+    document = run("build", path, "-o", "a.onnx", "--tap", "h*", "--tap", "active", "--json", code=0).document
+    assert ["y", "head", "active"] == document["outputs"]
+    assert document["outputs"] == [output.name for output in onnx.load("a.onnx").graph.output]
+    ran = run("run", "a.onnx", "--input", "x=random", "--size", "B=3", "--json", code=0).document["outputs"]
+    y, head, active = (np.array(output["values"]) for output in ran)
+    np.testing.assert_allclose(np.maximum(head, 0), active)
+    np.testing.assert_allclose(np.tanh(active), y, atol=1e-6)
+
+
+def test_a_tap_that_no_label_matches_is_a_wrong_call(run: Run, net: Net) -> None:
+    err = run("build", net(GOOD), "-o", "a.onnx", "--tap", "haed", code=2).err
+    assert "error[E0380]: no label of `Line` matches `haed`" in err and "help: did you mean `head`?" in err
+    assert "help: labels are head" in run("build", "net.net", "-o", "a.onnx", "--tap", "x.*", code=2).err
+    assert not Path("a.onnx").exists()
+
+
 def test_several_networks_need_a_name(run: Run, net: Net) -> None:
     path = net(TWO)
     assert "First, Second" in run("build", path, "-o", "a.onnx", code=2).err
@@ -100,7 +119,7 @@ def test_outputs_that_are_refused(run: Run, net: Net, output: str, code: int, me
 
 def test_what_is_asked_for_must_make_sense(run: Run, net: Net) -> None:
     path = net(GOOD)
-    assert "name what to write" in run("build", path, code=2).err
+    assert "nothing is to be written" in run("build", path, code=2).err
     assert "needs `--weights`" in run("build", path, "-o", "a.onnx", "--rename", "m.toml", code=2).err
     run("build", path, "-o", "a.onnx", "--opset", 17, code=2)
     run("build", path, "-o", "a.onnx", "--seed", -1, code=2)

@@ -97,8 +97,8 @@ def test_a_file_that_exists_is_left_alone(run: Run) -> None:
 
 
 def test_names_that_cannot_be_used(run: Run) -> None:
-    assert "E0701" in run("new", "missing/a", code=2).err
-    assert "does not begin with a letter" in run("new", "3d", code=2).err
+    assert "E0704" in run("new", "missing/a", code=2).err
+    assert "begin the name with a letter" in run("new", "3d", code=2).err
     run("new", "a", "--template", "nope", code=2)
     document = run("new", "b", "--json", code=0).document
     assert ("netdsl.new/1", "b.net", "B", "mlp") == tuple(
