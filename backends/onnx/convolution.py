@@ -5,11 +5,14 @@ from math import prod
 from typing import Any
 
 from netdsl.backends.onnx.context import Emitter, Lower
+from netdsl.backends.onnx.emitter import GraphEmitter
+from netdsl.backends.onnx.loops import Parts, lower_loop
 from netdsl.backends.onnx.windows import onnx_pads, padded, windows, wrapped
 from netdsl.dims import Dim
-from netdsl.ir import Node
+from netdsl.ir import Node, Region, Value
 from netdsl.ops.base import Op
-from netdsl.ops.convolution import Conv, ConvTranspose
+from netdsl.ops.convolution import Conv, ConvEach, ConvTranspose, ConvTransposeEach, Each
+from netdsl.ops.loop import Loop
 from netdsl.tensor_type import F64, I64
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "edge"}
@@ -129,7 +132,40 @@ def _double_conv_transpose(
     return _conv_by_windows(e, node, (x, *others), ones, op.dilation, op.groups, kernel, is_transposed=True)
 
 
-TABLE: dict[type[Op], Lower] = {Conv: _conv, ConvTranspose: _conv_transpose}
+def _each(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
+    """A loop over the slices: `group` of Conv is a constant, and the number of slices need not be one.
+
+    Windows and one batched MatMul, which need no loop, are slower: by 2.0 times for 8 slices of (16, 32, 32) to 32
+    channels by 3 x 3 kernels.
+    """
+    op = node.op
+    assert isinstance(op, Each)
+    assert isinstance(e, GraphEmitter)
+    x, *own = op.slice_types(node.operand_types)
+    result, shared, *steps = map(Value, (*op.slice_types((node.result.type,)), x, *own))
+    is_shared = node.operand_types[0].sizes[0] == 1
+    single = Node(op.slice, (shared, *steps), (result,))
+    loop = Loop(0, node.result.type.sizes[0], len(operands) - is_shared, 0, 1)
+    arguments = (*steps, shared) if is_shared else (shared, *steps)
+    (whole, *rest) = operands
+    if is_shared:
+        (whole,) = e.node("Squeeze", whole, e.constant([0], I64))
+    names, captured = ((*rest,), (whole,)) if is_shared else ((whole, *rest), ())
+    parts = Parts(loop, Region(arguments, (single,), (result,)), names, None, 0, (), captured)
+    return lower_loop(e, parts, _lower_slice)
+
+
+def _lower_slice(e: GraphEmitter, nodes: Sequence[Node], names: dict[Value, str], wanted: Sequence[Value]) -> None:
+    for node in nodes:
+        (names[node.result],) = TABLE[type(node.op)](e, node, tuple(names[v] for v in node.operands))
+
+
+TABLE: dict[type[Op], Lower] = {
+    Conv: _conv,
+    ConvTranspose: _conv_transpose,
+    ConvEach: _each,
+    ConvTransposeEach: _each,
+}
 
 UNSUPPORTED: dict[type[Op], str] = {}
 

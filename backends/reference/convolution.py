@@ -6,9 +6,9 @@ import numpy as np
 
 from netdsl.backends.reference.context import Array, Compute, Env
 from netdsl.backends.reference.windows import padded, windows
-from netdsl.ir import Node
+from netdsl.ir import Node, Value
 from netdsl.ops.base import Op
-from netdsl.ops.convolution import Conv, ConvTranspose, full_sizes
+from netdsl.ops.convolution import Conv, ConvEach, ConvTranspose, ConvTransposeEach, Each, full_sizes
 
 
 def _conv(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
@@ -57,8 +57,27 @@ def _conv_transpose(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[
     return (np.asarray(y + _channelwise(bias[0], count) if bias else y),)
 
 
+def _each(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
+    """Slice by slice."""
+    op = node.op
+    assert isinstance(op, Each)
+    x, *own = operands
+    types = op.slice_types((node.result.type, *node.operand_types))
+    result, *values = map(Value, types)
+    single = Node(op.slice, tuple(values), (result,))
+    y = np.zeros(env.shape(node.result.type.sizes))
+    for at in range(len(y)):
+        (y[at],) = TABLE[type(single.op)](single, (x[at if len(x) > 1 else 0], *(a[at] for a in own)), env)
+    return (y,)
+
+
 def _channelwise(vector: Array, spatial: int) -> Array:
     return vector.reshape(-1, *(1,) * spatial)
 
 
-TABLE: dict[type[Op], Compute] = {Conv: _conv, ConvTranspose: _conv_transpose}
+TABLE: dict[type[Op], Compute] = {
+    Conv: _conv,
+    ConvTranspose: _conv_transpose,
+    ConvEach: _each,
+    ConvTransposeEach: _each,
+}

@@ -80,7 +80,9 @@ class Slices:
 
     def inner(self) -> "Slices":
         """An empty body with the same slices, for a region."""
-        return Slices(self.size, self.facts, self._rules, self._refused)
+        inner = Slices(self.size, self.facts, self._rules, self._refused)
+        inner._spans, inner._hint = self._spans, self._hint
+        return inner
 
     def translate(self, nodes: Sequence[Node], known: dict[Value, Slot]) -> None:
         """Append `nodes` over all slices; `known` gets the slots of their results.

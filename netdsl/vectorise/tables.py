@@ -1,12 +1,11 @@
 """Every rule, merged from its families."""
 
 from netdsl.ops.base import Op
-from netdsl.ops.convolution import Conv, ConvTranspose
 from netdsl.ops.external import ExternCall
-from netdsl.ops.loop import Loop
 from netdsl.vectorise import (
     rules_axis,
     rules_indexing,
+    rules_loop,
     rules_normalisation,
     rules_pointwise,
     rules_product,
@@ -17,6 +16,7 @@ from netdsl.vectorise.slices import Rule
 RULES: dict[type[Op], Rule] = {
     **rules_axis.RULES,
     **rules_indexing.RULES,
+    **rules_loop.RULES,
     **rules_normalisation.RULES,
     **rules_pointwise.RULES,
     **rules_product.RULES,
@@ -25,6 +25,5 @@ RULES: dict[type[Op], Rule] = {
 
 #: The end of a sentence that begins with the op.
 REFUSED: dict[type[Op], str] = {
-    **dict.fromkeys((Conv, ConvTranspose, Loop), "is not yet taken over slices"),
     ExternCall: "is a plug-in's function, which takes one sample at a time",
 }

@@ -9,13 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.dims import Dim
-from netdsl.instances import current_digests
-from netdsl.ir import Graph, Instance, Value
-from netdsl.source import NO_SPAN
-from netdsl.tensor_type import Axis
+from netdsl.ir import Graph, Node, Region, Value
+from netdsl.tensor_type import F64, Axis
 from netdsl.vectorise import vectorise
 from netdsl.verify import verify
-from tests.ops.harness import Sampler, _assignments, _Case, _case, _compare, _run_onnx, _run_torch, run_reference
+from tests.ops.harness import (
+    TOLERANCE,
+    Sampler,
+    _assignments,
+    _Case,
+    _case,
+    _compare,
+    _float_type,
+    _run_onnx,
+    _run_torch,
+    _with_float,
+    run_reference,
+)
+from tests.random_networks.generate import rooted
 from tests.vectorise.op_cases import OpCase
 
 Array = NDArray[Any]
@@ -39,26 +50,20 @@ class Mapped:
 
 def mapped_graph(single: Graph, at: frozenset[int], size: Dim) -> Mapped:
     """The graph of all slices of the body of `single`, verified."""
-    mapped: dict[Value, Value] = {}
-    inputs = []
-    for index, (name, value) in enumerate(single.inputs):
-        outside = value
-        if index in at:
-            outside = Value(value.type.with_axes((Axis(None, size), *value.type.axes)), name)
-            mapped[value] = outside
-        inputs.append((name, outside))
+    mapped = {
+        value: Value(value.type.with_axes((Axis(None, size), *value.type.axes)), name)
+        for index, (name, value) in enumerate(single.inputs)
+        if index in at
+    }
     made = vectorise(single.nodes, mapped, size, [v for _, v in single.outputs], single.facts)
-    carrier = Value(Value(single.inputs[0][1].type).type.with_axes((Axis(None, size),)), "slices") if not at else None
-    if carrier is not None and not size.is_const:
-        inputs.append(("slices", carrier))
+    inputs = [(name, mapped.get(value, value)) for name, value in single.inputs]
     outputs = tuple((name, v) for (name, _), v in zip(single.outputs, made.results, strict=True))
-    root = Instance(-1, "test", (), "", NO_SPAN, (), (), "")
-    whole = replace(single, inputs=tuple(inputs), outputs=outputs, nodes=made.nodes, instances=(root,))
-    root = replace(root, digest=current_digests(whole, frozenset((0,)))[0])
-    whole = replace(whole, instances=(root,))
+    whole = replace(single, inputs=tuple(inputs), outputs=outputs, nodes=made.nodes, instances=(), taps=(), updates=())
+    whole = rooted(whole)
     verify(whole)
     for (_, old), (_, new) in zip(single.outputs, outputs, strict=True):
-        assert (size, *old.type.sizes) == new.type.sizes or old.type.rank + 1 == new.type.rank
+        wanted = [size, *old.type.sizes]
+        assert all(single.facts.prove_eq(a, b) for a, b in zip(wanted, new.type.sizes, strict=True))
         assert old.type.dtype.storage == new.type.dtype.storage
     return Mapped(single, whole, at)
 
@@ -82,8 +87,6 @@ def case_of(m: Mapped, samplers: Sequence[Sampler | None], env: Mapping[str, int
         inputs.append(stacked if index in m.at else first)
     results = [run_reference(m.single, [_exact(a) for a in arrays], env) for arrays in each]
     expected = tuple(np.stack(r)[:count] for r in zip(*results, strict=True))
-    if not m.at:
-        inputs.append(np.zeros(count, inputs[0].dtype))
     return _Case({**env, SLICES: count}, tuple(inputs), expected)
 
 
@@ -101,12 +104,17 @@ def check_reference(m: Mapped, case: _Case) -> None:
             np.testing.assert_array_equal(got, expected, err_msg=place)
 
 
-def check_backends(m: Mapped, cases: Sequence[_Case], op_case: OpCase, limits: Mapping[Any, Any]) -> None:
+def check_backends(
+    m: Mapped,
+    cases: Sequence[_Case],
+    limits: Mapping[Any, Any] = TOLERANCE,
+    backends: Sequence[str] = ("torch", "onnx"),
+) -> None:
     """torch and ONNX Runtime, optimized or not, equal the loop."""
-    if "torch" in op_case.backends:
+    if "torch" in backends:
         for case, actual in zip(cases, _run_torch(m.whole, cases), strict=True):
             _compare(m.whole, case, actual, limits, f"torch, mapped {sorted(m.at)}")
-    if "onnx" in op_case.backends:
+    if "onnx" in backends:
         for label, results in _run_onnx(m.whole, cases, 21):
             for case, got in zip(cases, results, strict=True):
                 if got is not None:
@@ -148,6 +156,46 @@ def check_gradients(m: Mapped, case: _Case) -> None:
             expected = torch.zeros_like(b) if b.grad is None else b.grad
             scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
             np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-7 * scale, err_msg=f"gradient of {name}")
+
+
+def check_everywhere(single: Graph, at: frozenset[int], env: Mapping[str, int], counts: Sequence[int]) -> None:
+    """A body with `at` mapped: the loop in the reference and in the backends, with a free size and a constant one."""
+    samplers = [None] * len(single.inputs)
+    free = mapped_graph(single, at, Dim.of(SLICES))
+    cases = [case_of(free, samplers, env, count) for count in counts]
+    fixed = mapped_graph(single, at, Dim.of(counts[0]))
+    for m, held in ((free, cases), (fixed, cases[:1])):
+        for case in held:
+            check_reference(m, case)
+        check_backends(m, held)
+
+
+def in_double(graph: Graph) -> Graph:
+    """The graph with f64 for f32, loop bodies included."""
+    known: dict[Value, Value] = {}
+
+    def wide(value: Value) -> Value:
+        if value not in known:
+            known[value] = Value(_float_type(value.type, F64), value.hint)
+        return known[value]
+
+    def node(old: Node) -> Node:
+        regions = tuple(
+            Region(tuple(map(wide, r.arguments)), tuple(map(node, r.nodes)), tuple(map(wide, r.results)))
+            for r in old.regions
+        )
+        op = _with_float(old.op, F64)
+        return replace(
+            old, op=op, operands=tuple(map(wide, old.operands)), results=tuple(map(wide, old.results)), regions=regions
+        )
+
+    return replace(
+        graph,
+        inputs=tuple((name, wide(v)) for name, v in graph.inputs),
+        outputs=tuple((name, wide(v)) for name, v in graph.outputs),
+        nodes=tuple(map(node, graph.nodes)),
+        instances=(),
+    )
 
 
 def subsets(count: int) -> Iterator[frozenset[int]]:

@@ -22,9 +22,9 @@ from tests.vectorise.agreement import (
 from tests.vectorise.op_cases import OpCase, recorded
 
 #: Ops with cases of their own elsewhere in this folder.
-ELSEWHERE = {"loop", "dropout", "extern_call", "conv", "conv_transpose"}
+ELSEWHERE = {"loop", "dropout", "extern_call"}
 WITH_OPERANDS = sorted(name for name, op in OPS.items() if op.operands)
-IN_THE_REFERENCE, IN_THE_BACKENDS = 10, 2
+IN_THE_REFERENCE, IN_THE_BACKENDS = 10, 3
 
 
 def cases(name: str, count: int) -> list[OpCase]:
@@ -77,7 +77,7 @@ def test_backends_agree_on_op_over_slices(name: str) -> None:
                 held = [case_of(made, case.samplers, first, count) for count in counts]
                 if not size.is_const:
                     held += [case_of(made, case.samplers, env, 2) for env in settings(graph, case, 3)[1:]]
-                check_backends(made, held, case, {**TOLERANCE, **case.tolerance})
+                check_backends(made, held, {**TOLERANCE, **case.tolerance}, case.backends)
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_OPERANDS if name not in ELSEWHERE])
