@@ -153,14 +153,18 @@ class Network:
         weights: "Weights | nn.Module | str | Path | None" = None,
         opset: int = 21,
         validate: bool = True,
+        bind: "Mapping[str, NDArray[np.generic]] | None" = None,
     ) -> "Report":
         """Write an ONNX file, atomically; the default passes run first, each validated.
 
+        Args:   bind: inputs that are fixed; what depends on them alone is computed now, and its generator is gone.
         Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
         """
         from netdsl.export import export_onnx
 
-        return export_onnx(self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate)
+        return export_onnx(
+            self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate, bind=bind
+        )
 
     def reference(
         self,

@@ -10,6 +10,19 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    "E0602": Code(
+        "a bound input that does not fit",
+        "`--bind NAME=X.npy` fixes an input of the network, so the array has its element type and its shape.",
+        "",
+        "",
+    ),
+    "E0603": Code(
+        "binding an input fixes nothing",
+        "What depends on bound inputs and parameters alone is computed when building. Weights that are made from the "
+        "data itself, or an output that needs no free input, cannot be.",
+        "",
+        "",
+    ),
     "E0720": Code(
         "weights that do not fit",
         "Every parameter needs one tensor of its shape, and none may be left over. The notes list each "

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from netdsl.instances import ancestors, moved, refresh, settled
-from netdsl.ir import Graph, Node, Param, Region, Tap, Update, Value
+from netdsl.ir import Graph, Node, Param, Region, Update, Value
 from netdsl.ops.base import Op
 from netdsl.ops.loop import Loop, loop_results
 from netdsl.source import Span
@@ -110,7 +110,7 @@ class GraphEdit:
             outputs=tuple((name, resolve(v)) for name, v in before.outputs),
             params=params,
             updates=tuple(Update(u.path, resolve(u.value)) for u in before.updates),
-            taps=tuple(Tap(t.path, resolve(t.value)) for t in before.taps),
+            taps=tuple(replace(t, value=resolve(t.value)) for t in before.taps),
             instances=rows,
         )
         touched = {a for index in candidates for a in ancestors(before.instances, index)}

@@ -27,10 +27,13 @@ def export_onnx(
     *,
     opset: int = 21,
     validate: bool = True,
+    bind: "Mapping[str, NDArray[np.generic]] | None" = None,
 ) -> "Report":
     """Write the network in evaluation mode to `path`, and large weights to a file beside it; atomically.
 
-    Args:   validate: run both sides of each pass on sampled inputs.
+    Args:
+        validate: run both sides of each pass on sampled inputs.
+        bind:     inputs that are fixed; see `netdsl.passes.specialize`.
     Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
     """
     from netdsl.api import Report
@@ -38,10 +41,17 @@ def export_onnx(
     from netdsl.backends.onnx.serialize import to_files
     from netdsl.passes.pipeline import run_pipeline
 
-    result = run_pipeline(network.graph, weights, validate=validate, budget_s=BUDGET_S)
+    graph, rows = network.graph, ()
+    if bind:
+        from netdsl.passes.specialize import specialized
+
+        graph, weights, row = specialized(graph, weights, bind, validate=validate)
+        rows = (row,)
+    result = run_pipeline(graph, weights, validate=validate, budget_s=BUDGET_S)
+    rows += result.rows
     metadata = {
         "netdsl.network": network.name,
-        "netdsl.passes": ",".join(row.name for row in result.rows),
+        "netdsl.passes": ",".join(row.name for row in rows),
         "netdsl.source_sha256": source_sha256(network),
         "netdsl.validated": "true" if validate else "false",
     }
@@ -49,7 +59,7 @@ def export_onnx(
     files = to_files(model, path.name)
     publish_all({path.parent / name: _written(chunks) for name, chunks in files.items()})
     size_bytes = sum(chunks.size_bytes for chunks in files.values())
-    return Report(path, size_bytes, node_count(model), result.rows)
+    return Report(path, size_bytes, node_count(model), rows)
 
 
 def source_sha256(network: "Network") -> str:

@@ -109,10 +109,11 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tap:
-    """A labelled value that can be asked for: `blocks.3.encoder.attention`."""
+    """A value that can be asked for: a labelled one, `blocks.3.encoder.attention`, or a parameter that a call gives."""
 
     path: str
     value: Value
+    is_weight: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,7 +88,7 @@ class _Parser:
         outputs: list[tuple[str, str]] = []
         params: list[Param] = []
         updates: list[tuple[str, str]] = []
-        taps: list[tuple[str, str]] = []
+        taps: list[tuple[str, str, bool]] = []
         rows: list[_Cursor] = []
         nodes: list[Node] = []
         while self.lines[self.at] != "}":
@@ -111,8 +111,10 @@ class _Parser:
                 inputs.append((name, self.define(cursor, name)))
             elif word in ("param", "state", "const"):
                 params.append(self.param(word, cursor))
+            elif word in ("tap", "weight"):
+                taps.append((cursor.string(), cursor.take(), word == "weight"))
             else:
-                {"output": outputs, "update": updates, "tap": taps}[word].append((cursor.string(), cursor.take()))
+                {"output": outputs, "update": updates}[word].append((cursor.string(), cursor.take()))
         facts = Facts.EMPTY
         for fact in (head.group(3) or "").split("; "):
             match = re.fullmatch(r"(.*) (==|!=|<=|>=|<|>) (.*)", fact)
@@ -125,7 +127,7 @@ class _Parser:
             tuple(params),
             tuple(nodes),
             tuple(Update(n, self.values[v]) for n, v in updates),
-            tuple(Tap(n, self.values[v]) for n, v in taps),
+            tuple(Tap(n, self.values[v], is_weight) for n, v, is_weight in taps),
             tuple(self.row(c) for c in rows),
             facts,
             head.group(2) == "training",

@@ -92,7 +92,7 @@ class _File:
         self.taken |= {row.path.split(".")[0] for row in graph.instances}
         self.count = 0
         self.shared = _shared(graph.instances)
-        self.taps = {tap.path for tap in graph.taps}
+        self.taps = {tap.path for tap in graph.taps if not tap.is_weight}
         #: What an argument of a loop body captures.
         self.origin: dict[Value, Value] = {}
         #: The names of own states, by their values as the call or a step of a loop began, and as a loop ended.

@@ -61,7 +61,7 @@ class _Printer:
         for update in graph.updates:
             body.append(f"  update {json.dumps(update.path)} {self.number(update.value)}")
         for tap in graph.taps:
-            body.append(f"  tap {json.dumps(tap.path)} {self.number(tap.value)}")
+            body.append(f"  {'weight' if tap.is_weight else 'tap'} {json.dumps(tap.path)} {self.number(tap.value)}")
         rows = [self.row(i, row) for i, row in enumerate(graph.instances)]
         facts = "; ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
         mode = "training" if graph.training else "eval"

@@ -58,12 +58,12 @@ class Validator:
         for case in self.cases:
             result = run(after, case.inputs, self._weights, keep=True)
             for output, expected in case.before.outputs.items():
-                error = _relative_error(expected, result.outputs[output])
+                error = relative_error(expected, result.outputs[output])
                 if not error <= guarantee.rtol:
                     raise NetError(_broken(name, output, error, guarantee, case, after, result))
                 worst = max(worst, error)
             for path, expected in case.before.updates.items():
-                error = _relative_error(expected, result.updates[path])
+                error = relative_error(expected, result.updates[path])
                 if not error <= guarantee.rtol:
                     raise NetError(_broken(name, path, error, guarantee, case, after, result))
             kept.append(Case(case.sizes, case.inputs, result))
@@ -71,7 +71,7 @@ class Validator:
         return worst
 
 
-def _relative_error(expected: Array, actual: Array) -> float:
+def relative_error(expected: Array, actual: Array) -> float:
     """Largest difference over max(1, the largest magnitude); discrete results differ by infinity or not at all."""
     difference = largest_difference(expected, actual)
     if expected.dtype.kind != "f":
@@ -124,7 +124,7 @@ def _first_drift(after: Graph, case: Case, result: RunResult, guarantee: Guarant
             before = case.before.values.get(value)
             if before is None:
                 continue
-            known[value] = _relative_error(before, result.values[value]) > guarantee.rtol
+            known[value] = relative_error(before, result.values[value]) > guarantee.rtol
             if known[value]:
                 return node
     return after.nodes[-1] if after.nodes else None

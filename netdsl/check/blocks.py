@@ -79,6 +79,8 @@ def call_block(
     mapping = place(body, ref, mapped, received, path, span, instance)
     if instance is not None:
         instance.is_bound = True
+    for given_name in received.made_here() if not body.builder.regions else ():
+        body.builder.tap(join(path, given_name), received.given_outer[given_name].value, is_weight=True)
     result = map_result(inner, template.result, header, {} if received.levels else mapping)
     if received.levels:
         result = lead_result(result, mapped.result, mapping, received.levels)

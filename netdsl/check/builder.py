@@ -68,7 +68,7 @@ class Builder:
     params: dict[str, ParamEntry] = field(default_factory=dict)
     states: dict[str, Value] = field(default_factory=dict)
     instances: list[Instance] = field(default_factory=list)
-    taps: dict[str, Value] = field(default_factory=dict)
+    taps: dict[str, Tap] = field(default_factory=dict)
     used_names: dict[tuple[str, str], int] = field(default_factory=dict)
     #: Paths of the given parameters that were met.
     used: set[str] = field(default_factory=set)
@@ -114,8 +114,8 @@ class Builder:
             value = loop.outside(value)
         return next(path for path, entry in self.params.items() if entry.value is value)
 
-    def tap(self, path: str, value: Value) -> None:
-        self.taps[path] = value
+    def tap(self, path: str, value: Value, *, is_weight: bool = False) -> None:
+        self.taps[path] = Tap(path, value, is_weight)
 
     def finish(
         self,
@@ -134,7 +134,7 @@ class Builder:
             tuple(self.params.values()),
             tuple(self.nodes),
             tuple(self.instances),
-            tuple(Tap(p, v) for p, v in self.taps.items()),
+            tuple(self.taps.values()),
             updates,
             result,
             digest(self.nodes, inputs, outputs),
@@ -224,7 +224,7 @@ def stamp(
         rows = _rehashed(rows, made, base)
     into.instances.extend(rows)
     for tap in template.taps if not into.regions else ():
-        into.tap(join(path, tap.path), mapping.get(tap.value, tap.value))
+        into.tap(join(path, tap.path), mapping.get(tap.value, tap.value), is_weight=tap.is_weight)
     for name, value in template.updates:
         owner.states[join(path, name)] = mapping.get(value, value)
     into.depends_on_mode |= template.depends_on_mode

@@ -13,7 +13,7 @@ from netdsl.check.types import written_axes
 from netdsl.check.values import CheckValue, RecordValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
-from netdsl.ir import Node, Tap, Value
+from netdsl.ir import Node, Value
 from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import Axis, TensorType
@@ -51,7 +51,7 @@ def over(template: Template, levels: Sequence[Level], facts: Facts, span: Span) 
         params=params,
         nodes=nodes,
         instances=(),
-        taps=tuple(Tap(tap.path, value) for tap, value in zip(template.taps, results[count:], strict=True)),
+        taps=tuple(replace(tap, value=value) for tap, value in zip(template.taps, results[count:], strict=True)),
         result=result,
         digest=digest(nodes, inputs, tuple(tensors_in(result))),
         size=max(template.size, len(nodes)),

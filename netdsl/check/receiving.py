@@ -38,6 +38,10 @@ class Received:
     named: dict[str, Span] = field(default_factory=dict)
     records: list[tuple[RecordValue, Span]] = field(default_factory=list)
 
+    def made_here(self) -> list[str]:
+        """Paths of the parameters that this call itself gives, and not one around it."""
+        return [*self.named, *(leaf.path for record, _ in self.records for leaf in record.leaves)]
+
 
 def receive(inner: Body, ref: BlockRef, arguments: Sequence[Argument], path: str, span: Span) -> Received:
     """Sort the arguments of a call, find the axes it is mapped over, and bind one slice to the header.

@@ -38,6 +38,7 @@ OPSETS = (18, 23)
 @click.option("--rename", metavar="MAP.toml", help="How the tensors of `--weights` are called here.")
 @click.option("--save-weights", metavar="W.safetensors", help="Write the weights, too.")
 @click.option("--opset", type=click.IntRange(*OPSETS), default=21, help="Of ONNX, 18 to 23.  [default: 21]")
+@click.option("--bind", "bound", multiple=True, metavar="INPUT=X.npy", help="Fix an input: its generator is folded.")
 @click.option("--no-validate", is_flag=True, help="Trust the passes: do not run both sides of each on samples.")
 def command(
     terminal: Terminal,
@@ -52,6 +53,7 @@ def command(
     rename: str | None,
     save_weights: str | None,
     opset: int,
+    bound: tuple[str, ...],
     no_validate: bool,
     **max_: int | None,
 ) -> int:
@@ -73,7 +75,7 @@ def command(
     if output is not None:
         from pathlib import Path
 
-        report = network.onnx(Path(output), weights=values, opset=opset, validate=not no_validate)
+        report = network.onnx(Path(output), weights=values, opset=opset, validate=not no_validate, bind=_bound(bound))
         terminal.fields |= _document(network, report, opset)
         for line in _pass_table(report):
             terminal.print(line)
@@ -81,6 +83,21 @@ def command(
     if save_weights is not None:
         terminal.print(f"{save_weights}: {size_text(size_bytes)}, {len(values)} tensors")
     return OK
+
+
+def _bound(texts: tuple[str, ...]) -> dict[str, Any]:
+    """The arrays of `--bind NAME=X.npy`."""
+    from netdsl.cli.arrays import read_npy
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise failed(f"`--bind {text}` is not NAME=X.npy", "write it like `--bind image=x.npy`")
+        if name in found:
+            raise failed(f"`--bind {name}` is given twice", "leave one out")
+        found[name] = read_npy(path)
+    return found
 
 
 def _keep_apart(inputs: list[str | None], outputs: list[str | None]) -> None:

@@ -56,7 +56,7 @@ class Op:
         return replace(self, **changes) if changes else self
 
     def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
-        """Axes of one sample, where `x` is samples behind exactly one batch axis; the language takes any number of them."""
+        """Axes of one sample, where `x` is samples behind one batch axis; the language takes any number of them."""
         return None
 
     def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:

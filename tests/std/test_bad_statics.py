@@ -93,10 +93,10 @@ def test_more_statics_are_used_or_refused(name: str) -> None:
 
 def check(name: str, values: Sequence[str]) -> None:
     for text in variants(name, values):
-        started = time.perf_counter()
+        started = time.thread_time()
         found = findings(text)
         assert all(re.fullmatch(r"E\d{4}", d.code) and d.primary is not None for d in found), text
-        assert time.perf_counter() - started < 2, text
+        assert time.thread_time() - started < 2, text
 
 
 def findings(text: str) -> Sequence[Diagnostic]:
