@@ -13,6 +13,7 @@ from netdsl.backends.reference import (
     indexing,
     masks,
     normalisation,
+    polynomial,
     pooling,
     product,
     reduction,
@@ -20,6 +21,7 @@ from netdsl.backends.reference import (
     softmax,
     sorting,
     spectral,
+    spline,
     unary,
 )
 from netdsl.backends.reference.context import Compute
@@ -38,6 +40,8 @@ _FAMILIES = (
     normalisation,
     image,
     spectral,
+    spline,
+    polynomial,
     reduction,
     softmax,
     cumulative,

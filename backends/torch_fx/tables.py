@@ -13,6 +13,7 @@ from netdsl.backends.torch_fx import (
     indexing,
     masks,
     normalisation,
+    polynomial,
     pooling,
     product,
     reduction,
@@ -20,6 +21,7 @@ from netdsl.backends.torch_fx import (
     softmax,
     sorting,
     spectral,
+    spline,
     unary,
 )
 from netdsl.backends.torch_fx.context import Lower
@@ -43,6 +45,7 @@ TABLE: dict[type[Op], Lower] = {
     **indexing.TABLE,
     **masks.TABLE,
     **normalisation.TABLE,
+    **polynomial.TABLE,
     **pooling.TABLE,
     **product.TABLE,
     **reduction.TABLE,
@@ -50,6 +53,7 @@ TABLE: dict[type[Op], Lower] = {
     **softmax.TABLE,
     **sorting.TABLE,
     **spectral.TABLE,
+    **spline.TABLE,
     **unary.TABLE,
 }
 
@@ -65,6 +69,7 @@ UNSUPPORTED: dict[type[Op], str] = {
     **indexing.UNSUPPORTED,
     **masks.UNSUPPORTED,
     **normalisation.UNSUPPORTED,
+    **polynomial.UNSUPPORTED,
     **pooling.UNSUPPORTED,
     **product.UNSUPPORTED,
     **reduction.UNSUPPORTED,
@@ -72,6 +77,7 @@ UNSUPPORTED: dict[type[Op], str] = {
     **softmax.UNSUPPORTED,
     **sorting.UNSUPPORTED,
     **spectral.UNSUPPORTED,
+    **spline.UNSUPPORTED,
     **unary.UNSUPPORTED,
 }
 

@@ -13,6 +13,7 @@ from netdsl.ops import (
     indexing,
     masks,
     normalisation,
+    polynomial,
     pooling,
     product,
     reduction,
@@ -20,6 +21,7 @@ from netdsl.ops import (
     softmax,
     sorting,
     spectral,
+    spline,
     unary,
 )
 from netdsl.ops.base import Op
@@ -38,6 +40,8 @@ _FAMILIES = (
     normalisation,
     image,
     spectral,
+    spline,
+    polynomial,
     reduction,
     softmax,
     cumulative,

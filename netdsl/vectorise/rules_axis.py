@@ -8,10 +8,12 @@ from netdsl.ops import cumulative, reduction, sorting
 from netdsl.ops.base import Op
 from netdsl.ops.normalisation import Moments
 from netdsl.ops.pieces import Concat, Pick, Slice, Split, Stack, Unstack
+from netdsl.ops.polynomial import Polynomials
 from netdsl.ops.reduction import Reduction
 from netdsl.ops.shape import Broadcast, Flip, Reshape, Squeeze, Transpose, Unsqueeze
 from netdsl.ops.softmax import LogSoftmax, LogSumExp, Softmax
 from netdsl.ops.spectral import Irfft, Rfft
+from netdsl.ops.spline import BSpline, BSplineOn
 from netdsl.vectorise.slices import Rule, Slices, Slot
 
 
@@ -57,6 +59,13 @@ def _broadcast(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, .
     return s.results(node, Broadcast((s.size, *sizes)), s.spread(slots[0], len(sizes)))
 
 
+def _bspline_on(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...]:
+    """Slices of x and of the axes that the knots are broadcast along are aligned at their ends."""
+    x, knots = slots
+    rank = node.result.type.rank - 1
+    return s.results(node, later(node.op, node), s.spread(x, rank), s.spread(knots, rank + 1))
+
+
 def _result_sizes(node: Node) -> tuple[Dim, ...]:
     return node.result.type.sizes
 
@@ -64,7 +73,10 @@ def _result_sizes(node: Node) -> tuple[Dim, ...]:
 RULES: dict[type[Op], Rule] = {
     **dict.fromkeys((*reduction.OPS, LogSumExp), _reduction),
     **dict.fromkeys((*cumulative.OPS, *sorting.OPS, Softmax, LogSoftmax, Moments, Rfft, Irfft), shifted),
-    **dict.fromkeys((Concat, Stack, Split, Unstack, Slice, Pick, Flip, Squeeze, Unsqueeze), shifted),
+    **dict.fromkeys(
+        (Concat, Stack, Split, Unstack, Slice, Pick, Flip, Squeeze, Unsqueeze, BSpline, Polynomials), shifted
+    ),
+    BSplineOn: _bspline_on,
     Reshape: _reshape,
     Transpose: _transpose,
     Broadcast: _broadcast,

@@ -55,7 +55,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "parser": (PARSER, {"syntax"}),
     "formatter": ({"netdsl.formatter", "netdsl.token_cursor"}, {"parser"}),
     "dims": ({"netdsl.dims", "netdsl.dim"}, {"diagnostics"}),
-    "tensor_type": ({"netdsl.tensor_type"}, {"dims"}),
+    "tensor_type": ({"netdsl.tensor_type", "netdsl.tolerance_table"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
     "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers", "netdsl.instances"}, {"ops"}),
     "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser", "netdsl.ir_source"}, {"ir"}),
