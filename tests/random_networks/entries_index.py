@@ -64,7 +64,7 @@ def _topk(d: Draft, op: type[Op]) -> object:
     if x is None:
         return None
     axis = d.rng.randrange(x.type.rank)
-    low = d.facts.bounds(x.type.sizes[axis])[0] or 0
+    low = max(d.facts.bounds(x.type.sizes[axis])[0] or 0, 0)
     k = d.rng.choice((Dim.of(d.rng.randint(0, min(low, 4))), d.facts.simplify((x.type.sizes[axis] + 1) // 2)))
     return d.emit(TopK(k, axis, d.rng.random() < 0.6), x)
 
