@@ -150,7 +150,7 @@ def _slice(d: Draft, op: type[Op]) -> object:
     axis = d.rng.randrange(x.type.rank)
     size = x.type.sizes[axis]
     start, stop = Dim.of(0), size
-    low = d.facts.bounds(size)[0] or 0
+    low = max(d.facts.bounds(size)[0] or 0, 0)
     if low:
         start = Dim.of(d.rng.randint(0, low))
     if d.rng.random() < 0.5:
