@@ -72,7 +72,6 @@ class Body:
     #: The written types of the parameters declared here.
     declared: dict[Value, s.TypeExpr] = field(default_factory=dict)
     in_unlabelled_loop: Span | None = None
-    yields: list[list[TensorValue]] = field(default_factory=list)
     #: The axes that `..` stands for, under local names, and the caller's names of them.
     leading: tuple[Axis, ...] | None = None
     leading_names: tuple[str | None, ...] = ()

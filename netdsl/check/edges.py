@@ -14,12 +14,12 @@ from netdsl.check.macros_math import known
 from netdsl.check.macros_shape import one_tensor
 from netdsl.check.mapped import Level, check_no_state, over_levels, own_copies
 from netdsl.check.receiving import receive
-from netdsl.check.records import block_of
+from netdsl.check.records import block_of, stacked
 from netdsl.check.report import Silent, mistake
 from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, print_static
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
-from netdsl.ir import Node, Value
+from netdsl.ir import Init, Node, Value
 from netdsl.ops.creation import Full
 from netdsl.ops.elementwise import Add
 from netdsl.ops.product import Matmul
@@ -118,7 +118,7 @@ class Layer:
         assert total is not None
         nodes = tuple(self._emit.nodes)
         x = self._now.setdefault(self._x, Value(self._x.type.with_axes(self._unnamed((*self._lead, self._in))), "x"))
-        params = own_copies(self._edge, self._levels_of_params(), self._now)
+        params = own_copies(self._edge, self._levels_of_params(), self._now, _start)
         type = total.type.with_axes((*self._lead, self._out))
         printed = (("out", str(self._out.size)), ("edge", print_static(ref)), ("form", "; ".join(self._forms)))
         return replace(
@@ -216,6 +216,11 @@ class Layer:
         ]
         self._forms.append("every pair of input and output")
         return self._emit(ReduceSum((len(lead) + 1,)), self._over(body, value, [*lead, *pairs]))
+
+
+def _start(init: Init, copies: int) -> Init:
+    """The initialiser of all copies: one that counts fans counts the layer's inputs and outputs, others one function."""
+    return init if copies == 2 and init.name.startswith(("kaiming", "xavier")) else stacked(init, copies)
 
 
 def _needed(nodes: Sequence[Node], result: Value) -> Iterator[Node]:

@@ -1,6 +1,6 @@
 """Bodies mapped over leading axes: given parameters with extra axes, `each` and `edges` are this one transform."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from netdsl.check.types import written_axes
 from netdsl.check.values import CheckValue, RecordValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
-from netdsl.ir import Node, Value
+from netdsl.ir import Init, Node, Value
 from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import Axis, TensorType
@@ -99,14 +99,22 @@ def over_levels(
     return tuple(replace(node, instance=0) if node.instance else node for node in nodes), list(results), now
 
 
-def own_copies(template: Template, levels: Sequence[Level], now: dict[Value, Value]) -> tuple[ParamEntry, ...]:
-    """The body's parameters, each with the axes of the levels that it has copies along."""
+def own_copies(
+    template: Template,
+    levels: Sequence[Level],
+    now: dict[Value, Value],
+    start: Callable[[Init, int], Init] = stacked,
+) -> tuple[ParamEntry, ...]:
+    """The body's parameters, each with the axes of the levels that it has copies along.
+
+    Args: start: the initialiser of so many copies, given that of one.
+    """
     params = []
     for entry in template.params:
         copies = tuple(level.axis for level in levels if entry.value in level.mapped)
         type = TensorType(entry.type.dtype, (*copies, *entry.type.axes))
         value = now.get(entry.value, entry.value)
-        params.append(replace(entry, value=value, type=type, init=stacked(entry.init, len(copies))))
+        params.append(replace(entry, value=value, type=type, init=start(entry.init, len(copies))))
     return tuple(params)
 
 

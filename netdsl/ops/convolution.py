@@ -1,6 +1,6 @@
 """Convolution and its transpose over 1 to 3 spatial axes."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
@@ -100,6 +100,9 @@ class ConvTranspose(Op):
     name: ClassVar[str] = "conv_transpose"
     operands: ClassVar[tuple[str, ...]] = ("x", "weight", "bias?")
 
+    def sample_rank(self, types: tuple[TensorType, ...]) -> int | None:
+        return types[1].rank - 1
+
     def normalised(self, types: tuple[TensorType, ...]) -> Self:
         what = "`conv_transpose`"
         count = spatial_count(types[0], types[1].rank - 2, what=what)
@@ -161,6 +164,10 @@ class Each(Op):
     def slice_types(self, types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
         """The operands of one slice."""
         return tuple(t.with_axes(t.axes[1:]) for t in types)
+
+    def normalised(self, types: tuple[TensorType, ...]) -> Self:
+        single = self.slice.normalised(self.slice_types(types))
+        return replace(self, **{f.name: getattr(single, f.name) for f in fields(single)})
 
     def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
         try:

@@ -129,6 +129,13 @@ def test_shapes_of_parameters_follow_what_they_are_per() -> None:
     } == {p.path: str(p.value.type) for p in net.graph.params}
 
 
+def test_initialisers_with_fans_count_inputs_and_outputs_of_the_layer() -> None:
+    edge = "edge E(x: float) -> float { param c: float ~ kaiming_normal[1.0]\n param d: float ~ normal[std=0.1]\n c * x + d }"
+    net = netdsl.load(f"{edge}\nnetwork N(x: f32[B, 400]) -> f32[B, 300] {{ x |> edges[300, E] as phi }}")["N"]
+    values = net.weights(seed=0)
+    np.testing.assert_allclose([values["phi.c"].std(), values["phi.d"].std()], [1 / 20, 0.1], rtol=0.02)
+
+
 @pytest.mark.parametrize(
     ("before", "call", "code"),
     [
