@@ -219,7 +219,7 @@ class Layer:
 
 
 def _start(init: Init, copies: int) -> Init:
-    """The initialiser of all copies: one that counts fans counts the layer's inputs and outputs, others one function."""
+    """The initialiser of all copies: one that counts fans counts inputs and outputs of the layer, others of one copy."""
     return init if copies == 2 and init.name.startswith(("kaiming", "xavier")) else stacked(init, copies)
 
 
