@@ -87,15 +87,30 @@ class Network:
     session: Session
     name: str
     statics: dict[str, Any]
+    #: Options of open choices by path, one for all or one for each output.
+    decisions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     checked: CheckedNetwork = field(init=False)
 
     def __post_init__(self) -> None:
         values: dict[str, CheckValue] = {k: static_value(v) for k, v in self.statics.items()}
-        self.checked = self.session.network(self.name, values)
+        self.checked = self.session.network(self.name, values, self.decisions)
 
     def set(self, **statics: Any) -> "Network":
         """The same network with other statics."""
-        return Network(self.session, self.name, {**self.statics, **statics})
+        return Network(self.session, self.name, {**self.statics, **statics}, self.decisions)
+
+    def commit(
+        self, weights: "Weights | nn.Module | str | Path | None" = None, *, seed: int = 0
+    ) -> "tuple[Network, dict[str, NDArray[np.generic]]]":
+        """The network with the best option of each choice, and its weights; equal scores go to the smaller option.
+
+        Raises: NetError: E0604: a choice that no scores decide.
+        """
+        from netdsl.choices import decide, moved_weights
+
+        values = self.weights(weights, seed=seed)
+        made = Network(self.session, self.name, self.statics, {**self.decisions, **decide(self.graph, values)})
+        return made, moved_weights(self.graph, made.graph, values)
 
     def tap(self, *patterns: str) -> "Network":
         """The same network with labelled values as further outputs, named by their paths.
@@ -103,7 +118,7 @@ class Network:
         Args:   patterns: paths such as `blocks.3.encoder.attention`; `*` stands for any text.
         Raises: NetError: E0380: a pattern matches no label.
         """
-        tapped = Network(self.session, self.name, self.statics)
+        tapped = Network(self.session, self.name, self.statics, self.decisions)
         tapped.checked = replace(
             self.checked,
             eval_graph=with_taps(self.checked.eval_graph, patterns),
@@ -139,7 +154,9 @@ class Network:
     def torch(self, *, seed: int = 0, weights: "Weights | nn.Module | str | Path | None" = None) -> "GraphModule":
         """A trainable `torch.fx.GraphModule`; keys of its state dict are the parameter paths."""
         from netdsl.backends.torch_fx.module import build_module
+        from netdsl.choices import refuse_open
 
+        refuse_open(self.graph, what="it is no module yet", soft=True)
         training = self.checked.train_graph
         return build_module(
             self.graph, self.weights(weights, seed=seed), training_graph=None if training is self.graph else training
@@ -160,8 +177,10 @@ class Network:
         Args:   bind: inputs that are fixed; what depends on them alone is computed now, and its generator is gone.
         Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
         """
+        from netdsl.choices import refuse_open
         from netdsl.export import export_onnx
 
+        refuse_open(self.graph, what="it cannot be built")
         return export_onnx(
             self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate, bind=bind
         )

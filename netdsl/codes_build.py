@@ -23,6 +23,13 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    "E0604": Code(
+        "an open choice",
+        "A network with `choose` is trained as it is; before it is built one option of each choice is committed: "
+        "`net.commit(weights)` in Python, `netdsl build --commit`.",
+        "",
+        "",
+    ),
     "E0720": Code(
         "weights that do not fit",
         "Every parameter needs one tensor of its shape, and none may be left over. The notes list each "

@@ -124,6 +124,22 @@ class Update:
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An open choice among blocks, `choose[A, B]`.
+
+    Args:
+        path:    of the call; the scores of a soft choice are the parameter `path.scores`.
+        options: as written.
+        per:     what has a decision of its own: `out` or `layer` (the whole).
+    """
+
+    path: str
+    options: tuple[str, ...]
+    per: str
+    is_soft: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """A whole network in one mode. Frozen: passes make a new one through `netdsl.edit`.
@@ -132,6 +148,7 @@ class Graph:
         inputs:  (name, value) in header order; outputs likewise.
         facts:   what holds of the free dimensions (the network's `where`).
         training: the mode it was checked in.
+        choices:  those that are open.
     """
 
     name: str
@@ -144,6 +161,7 @@ class Graph:
     instances: tuple[Instance, ...] = ()
     facts: Facts = field(default=Facts.EMPTY)
     training: bool = False
+    choices: tuple[Choice, ...] = ()
 
     @property
     def free_dims(self) -> tuple[str, ...]:

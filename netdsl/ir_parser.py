@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from netdsl.dims import RELATION_OPS, Dim, Facts, parse_dim
-from netdsl.ir import Graph, Init, Instance, Node, Param, Region, Tap, Update, Value
+from netdsl.ir import Choice, Graph, Init, Instance, Node, Param, Region, Tap, Update, Value
 from netdsl.ops import OPS
 from netdsl.ops.base import Op
 from netdsl.source import NO_SOURCE, Source, Span
@@ -72,6 +72,14 @@ def parse_graph(text: str) -> Graph:
     return _Parser(text).graph()
 
 
+def _choice(line: str) -> Choice:
+    found = re.fullmatch(r'\s*choice ("(?:[^"\\]|\\.)*") (\[.*\]) per (\w+) (soft|hard)', line)
+    if found is None:
+        raise ValueError(f"expected a choice, found: {line}")
+    path, options, per, mode = found.groups()
+    return Choice(json.loads(path), tuple(json.loads(options)), per, mode == "soft")
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.lines = text.splitlines()
@@ -89,6 +97,7 @@ class _Parser:
         params: list[Param] = []
         updates: list[tuple[str, str]] = []
         taps: list[tuple[str, str, bool]] = []
+        choices: list[Choice] = []
         rows: list[_Cursor] = []
         nodes: list[Node] = []
         while self.lines[self.at] != "}":
@@ -111,6 +120,8 @@ class _Parser:
                 inputs.append((name, self.define(cursor, name)))
             elif word in ("param", "state", "const"):
                 params.append(self.param(word, cursor))
+            elif word == "choice":
+                choices.append(_choice(line))
             elif word in ("tap", "weight"):
                 taps.append((cursor.string(), cursor.take(), word == "weight"))
             else:
@@ -131,6 +142,7 @@ class _Parser:
             tuple(self.row(c) for c in rows),
             facts,
             head.group(2) == "training",
+            tuple(choices),
         )
 
     def define(self, cursor: _Cursor, hint: str) -> Value:

@@ -62,6 +62,9 @@ class _Printer:
             body.append(f"  update {json.dumps(update.path)} {self.number(update.value)}")
         for tap in graph.taps:
             body.append(f"  {'weight' if tap.is_weight else 'tap'} {json.dumps(tap.path)} {self.number(tap.value)}")
+        for choice in graph.choices:
+            options, mode = json.dumps(choice.options), "soft" if choice.is_soft else "hard"
+            body.append(f"  choice {json.dumps(choice.path)} {options} per {choice.per} {mode}")
         rows = [self.row(i, row) for i, row in enumerate(graph.instances)]
         facts = "; ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
         mode = "training" if graph.training else "eval"

@@ -1,5 +1,6 @@
 """Calls of blocks: a header is bound, a body is checked once for its types, and stamped out at each call."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -61,6 +62,7 @@ def call_block(
     path = instance.path if instance is not None else call_path(body, name, label)
     inner = inner_body(checker, ref, body, span)
     inner.builder.prefix = join(owner_of(body, instance).prefix, path)
+    inner.decisions = under(body.decisions, path)
     received = receive(inner, ref, arguments, path if owner_of(body, instance) is body.builder else "", span)
     prove_where(inner, body, header, span)
     made = instance.span if instance is not None else None
@@ -127,6 +129,12 @@ def place(
         states = given_instance.owner.states
         states.update({p: mapping.get(v, v) for p, v in states.items()})
     return mapping
+
+
+def under(decisions: Mapping[str, tuple[int, ...]], path: str) -> dict[str, tuple[int, ...]]:
+    """The decisions inside a call."""
+    prefix = path + "."
+    return {name.removeprefix(prefix): made for name, made in decisions.items() if name.startswith(prefix)}
 
 
 def owner_of(body: Body, instance: "InstanceRef | None") -> Builder:
@@ -235,6 +243,7 @@ def template_of(
         inner.builder.facts,
         inner.leading,
         inner.generic,
+        tuple(sorted(inner.decisions.items())),
     )
     checker.used_blocks.add(id(ref.decl))
     if key in checker.memo:

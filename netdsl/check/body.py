@@ -64,6 +64,8 @@ class Body:
     #: The body of an `edge`, whose input is one number.
     is_edge: bool = False
     given: dict[str, TensorValue] = field(default_factory=dict)
+    #: What is chosen at each choice that is decided, by path.
+    decisions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: dict[str, TensorValue] = field(default_factory=dict)
     #: What an input is in the body of the caller.
     arguments: dict[Value, TensorValue] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from netdsl.check.values import CheckValue, ListValue, RecordValue, TensorValue,
 from netdsl.digest import digest
 from netdsl.dims import Facts
 from netdsl.instances import current_digests
-from netdsl.ir import Graph, Init, Instance, Node, Region, Tap, Value
+from netdsl.ir import Choice, Graph, Init, Instance, Node, Region, Tap, Value
 from netdsl.ops.base import Op
 from netdsl.record import dataclass
 from netdsl.source import Span
@@ -51,6 +51,7 @@ class Template:
     size: int
     #: Paths of the given parameters that the body took.
     used: frozenset[str] = frozenset()
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(eq=False)
@@ -72,6 +73,7 @@ class Builder:
     used_names: dict[tuple[str, str], int] = field(default_factory=dict)
     #: Paths of the given parameters that were met.
     used: set[str] = field(default_factory=set)
+    choices: list[Choice] = field(default_factory=list)
     labels: dict[tuple[str, str], Span] = field(default_factory=dict)
     depends_on_mode: bool = False
     size: int = 0
@@ -141,6 +143,7 @@ class Builder:
             self.depends_on_mode,
             self.size,
             frozenset(self.used),
+            tuple(self.choices),
         )
 
 
@@ -225,6 +228,7 @@ def stamp(
     into.instances.extend(rows)
     for tap in template.taps if not into.regions else ():
         into.tap(join(path, tap.path), mapping.get(tap.value, tap.value), is_weight=tap.is_weight)
+    into.choices += [replace(choice, path=join(path, choice.path)) for choice in template.choices]
     for name, value in template.updates:
         owner.states[join(path, name)] = mapping.get(value, value)
     into.depends_on_mode |= template.depends_on_mode

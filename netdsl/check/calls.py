@@ -44,6 +44,9 @@ def apply_brackets(body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.
         if isinstance(target, MacroRef) and target.macro.takes_names and isinstance(arg.value, s.Name):
             given.append((arg.name, arg.value.id, arg))
             continue
+        if isinstance(target, MacroRef) and arg.name in target.macro.words and isinstance(arg.value, s.Name):
+            given.append((arg.name, arg.value.id, arg))
+            continue
         given.append((arg.name, body.evaluate(arg.value), arg))
     if isinstance(target, BlockRef):
         return _block_brackets(body, target, given)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from netdsl import syntax as s
 from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
-from netdsl.check.blocks import call_path, inner_body, place, template_of
-from netdsl.check.builder import Template
+from netdsl.check.blocks import call_path, inner_body, place, template_of, under
+from netdsl.check.builder import Template, join
 from netdsl.check.edge_terms import Decomposition, Emitter, Term, merged
 from netdsl.check.headers import check_edge
 from netdsl.check.macros_math import known
@@ -20,13 +20,15 @@ from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, pri
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
 from netdsl.ir import Init, Node, Value
-from netdsl.ops.creation import Full
+from netdsl.ops.creation import Constant, Full
 from netdsl.ops.elementwise import Add
+from netdsl.ops.indexing import Take
+from netdsl.ops.pieces import Concat
 from netdsl.ops.product import Matmul
 from netdsl.ops.reduction import ReduceSum
 from netdsl.ops.shape import Broadcast, Reshape, Transpose
 from netdsl.source import Span
-from netdsl.tensor_type import Axis
+from netdsl.tensor_type import I64, Axis
 
 
 def edges(call: MacroCall) -> CheckValue:
@@ -49,7 +51,26 @@ def edges(call: MacroCall) -> CheckValue:
     if x.type.rank == 0:
         raise mistake("E0205", "`edges` needs an axis of inputs, found a scalar", place_of_x)
     path = call_path(body, "edges", call.label)
+    decisions = under(body.decisions, path)
+    if decisions:
+        return _decided(call, ref, x, place_of_x, out, path, decisions)
+    return _layer(call, ref, x, place_of_x, out, path, {}, ())
+
+
+def _layer(
+    call: MacroCall,
+    ref: BlockRef,
+    x: TensorValue,
+    place_of_x: Span,
+    out: int,
+    path: str,
+    decisions: dict[str, tuple[int, ...]],
+    rows: tuple[tuple[str, str], ...],
+) -> TensorValue:
+    """One layer of edges that are all of one kind. `rows`: of which outputs of which layer, where it is a part."""
+    body, span = call.body, call.span
     inner = inner_body(body.checker, ref, body, span)
+    inner.decisions = decisions
     scalar = x.type.with_axes(())
     received = receive(inner, ref, [Argument(None, TensorValue(Value(scalar, "x"), scalar), place_of_x)], path, span)
     template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
@@ -65,12 +86,50 @@ def edges(call: MacroCall) -> CheckValue:
                 others=((entry.span, "declared here"),),
             )
     layer = Layer(template, x.type.axes, Axis(None, Dim.of(out)), body.builder.facts, span)
-    mapped = layer.template(ref)
+    mapped = layer.template(ref, rows)
     received.outer = dict.fromkeys(received.outer, x.value)
     mapping = place(body, ref, mapped, received, path, span)
     assert isinstance(mapped.result, TensorValue)
     value = mapping.get(mapped.result.value, mapped.result.value)
     return TensorValue(value, mapped.result.type)
+
+
+def _decided(
+    call: MacroCall,
+    ref: BlockRef,
+    x: TensorValue,
+    place_of_x: Span,
+    out: int,
+    path: str,
+    decisions: dict[str, tuple[int, ...]],
+) -> TensorValue:
+    """A layer whose choices are made: outputs that chose alike are one layer, and all are put back in order."""
+    body, span = call.body, call.span
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for at in range(out):
+        made = []
+        for name, chosen in decisions.items():
+            if len(chosen) not in (1, out):
+                title = f"`{path}` has {out} outputs, and {len(chosen)} decisions were made for `{name}`"
+                raise mistake("E0604", title, span)
+            made.append(chosen[at] if len(chosen) == out else chosen[0])
+        groups.setdefault(tuple(made), []).append(at)
+    if len(groups) < 2:
+        one = {name: (chosen,) for name, chosen in zip(decisions, next(iter(groups), ()), strict=False)}
+        return _layer(call, ref, x, place_of_x, out, path, one, ())
+    parts: list[TensorValue] = []
+    order: list[int] = []
+    for number, (made_, rows) in enumerate(sorted(groups.items())):
+        one = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
+        where = (("of", path.removeprefix(body.path + ".")), ("rows", ", ".join(map(str, rows))))
+        parts.append(_layer(call, ref, x, place_of_x, len(rows), join(path, str(number)), one, where))
+        order += rows
+    whole = body.apply1(Concat(parts[0].type.rank - 1), tuple(parts), span)
+    if order == sorted(order):
+        return whole
+    back = tuple(order.index(at) for at in range(out))
+    index = body.apply1(Constant(back, (out,), I64), (), span)
+    return body.apply1(Take(whole.type.rank - 1), (whole, index), span)
 
 
 def _edge(call: MacroCall) -> BlockRef:
@@ -103,7 +162,7 @@ class Layer:
         self._now: dict[Value, Value] = {}
         self._forms: list[str] = []
 
-    def template(self, ref: BlockRef) -> Template:
+    def template(self, ref: BlockRef, rows: tuple[tuple[str, str], ...]) -> Template:
         """The layer as a body to be stamped."""
         assert isinstance(self._edge.result, TensorValue)
         result = self._edge.result.value
@@ -120,7 +179,7 @@ class Layer:
         x = self._now.setdefault(self._x, Value(self._x.type.with_axes(self._unnamed((*self._lead, self._in))), "x"))
         params = own_copies(self._edge, self._levels_of_params(), self._now, _start)
         type = total.type.with_axes((*self._lead, self._out))
-        printed = (("out", str(self._out.size)), ("edge", print_static(ref)), ("form", "; ".join(self._forms)))
+        printed = (("out", str(self._out.size)), ("edge", print_static(ref)), ("form", "; ".join(self._forms)), *rows)
         return replace(
             self._edge,
             block="edges",
@@ -219,7 +278,7 @@ class Layer:
 
 
 def _start(init: Init, copies: int) -> Init:
-    """The initialiser of all copies: one that counts fans counts inputs and outputs of the layer, others of one copy."""
+    """The initialiser of all copies: one that counts fans counts the layer's inputs and outputs."""
     return init if copies == 2 and init.name.startswith(("kaiming", "xavier")) else stacked(init, copies)
 
 

@@ -68,6 +68,12 @@ def _edges(call: MacroCall) -> CheckValue:
     return edges(call)
 
 
+def _choose(call: MacroCall) -> CheckValue:
+    from netdsl.check.choices import choose
+
+    return choose(call)
+
+
 _MACROS = (
     *(
         Macro(n, m.reduce, f"{n}[axis=1](x)", f"`{n}` over axes; all of them by default.", ("axis", "keep"))
@@ -124,6 +130,15 @@ _MACROS = (
         "each[B, axis=0](x)",
         "A block on every slice of an axis, each with parameters of its own.",
         ("block",),
+        makes_parameters=True,
+    ),
+    Macro(
+        "choose",
+        _choose,
+        "choose[A, B](x)",
+        "One of several blocks; `mode=soft` weighs them until one is committed.",
+        None,
+        words=("per", "mode"),
         makes_parameters=True,
     ),
     Macro(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
 from netdsl.check.initialiser_names import INITIALISERS
+from netdsl.check.library import BUILTINS
 from netdsl.check.report import Mistake
+from netdsl.check.values import MacroRef
 from netdsl.source import Source, Span
 
 if TYPE_CHECKING:
@@ -71,6 +73,10 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             sequences = over.items if isinstance(over, s.TupleExpr) else ()
             local.update(i.name for i in (*items, *sequences) if i.name is not None)
             local.add("before")
+        elif isinstance(node, s.Index) and isinstance(node.base, s.Name):
+            macro = BUILTINS.get(node.base.id)
+            words = macro.macro.words if isinstance(macro, MacroRef) else ()
+            local.update(a.value.id for a in node.args if a.name in words and isinstance(a.value, s.Name))
         pending.extend(child for child in children(node) if not _names_initialiser(node, child))
     for name in sorted(used, key=lambda name: name.span.start):
         if name.id in local or name.id == "training" or name.id in INITIALISERS or name.id in body.file.modules:

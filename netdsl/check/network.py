@@ -74,23 +74,32 @@ class Session:
 
     @deep_recursion()
     @paused_collection()
-    def network(self, name: str, values: Mapping[str, CheckValue] | None = None) -> CheckedNetwork:
+    def network(
+        self,
+        name: str,
+        values: Mapping[str, CheckValue] | None = None,
+        decisions: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> CheckedNetwork:
         """Check one network in both modes.
 
-        Args:   values: statics by name, from `--set`.
+        Args:
+            values:    statics by name, from `--set`.
+            decisions: options of open choices by path, one for all or one for each output.
         Raises: NetError: everything that is wrong.
         """
         self.work = Work()
         self.reporter.begin()
-        return self._checked(name, values or {})
+        return self._checked(name, values or {}, decisions or {})
 
-    def _checked(self, name: str, values: Mapping[str, CheckValue]) -> CheckedNetwork:
+    def _checked(
+        self, name: str, values: Mapping[str, CheckValue], decisions: Mapping[str, tuple[int, ...]]
+    ) -> CheckedNetwork:
         decl = self.networks[name]
         if id(decl) in self.file.damaged:
             raise NetError(self.reporter.diagnostics)
         before = len(self.reporter.diagnostics)
         evaluation = self.checker(training=False)
-        checked = _network(evaluation, self.file, decl, values)
+        checked = _network(evaluation, self.file, decl, values, decisions)
         self._used |= evaluation.used_blocks
         if checked is None or len(self.reporter.diagnostics) > before:
             raise NetError(self.reporter.diagnostics[before:] or self.reporter.diagnostics)
@@ -98,7 +107,7 @@ class Session:
         train_graph = graph
         if depends:
             training = self.checker(training=True)
-            again = _network(training, self.file, decl, values)
+            again = _network(training, self.file, decl, values, decisions)
             if again is None or len(self.reporter.diagnostics) > before:
                 raise NetError(self.reporter.diagnostics[before:])
             train_graph = again[0]
@@ -118,7 +127,7 @@ class Session:
                 continue
             known = {p.name for p in decl.header.statics}
             with suppress(NetError):
-                checked[name] = self._checked(name, {k: v for k, v in values.items() if k in known})
+                checked[name] = self._checked(name, {k: v for k, v in values.items() if k in known}, {})
         unnamed = self.checker(training=False)
         unnamed.used_blocks |= self._used
         sound = [own for own in self.file.own.values() if id(own) not in self.file.damaged]
@@ -137,13 +146,18 @@ class Session:
 
 
 def _network(
-    checker: Checker, file: FileScope, decl: s.Block, values: Mapping[str, CheckValue]
+    checker: Checker,
+    file: FileScope,
+    decl: s.Block,
+    values: Mapping[str, CheckValue],
+    decisions: Mapping[str, tuple[int, ...]],
 ) -> tuple[Graph, tuple[tuple[str, CheckValue], ...], bool] | None:
     checker.network = decl
     header = decl.header
     checker.default_float = own_float(header, checker.default_float)
     checker.memo = checker.work.memos.setdefault((checker.training, checker.default_float), {})
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header)
+    body.decisions = dict(decisions)
     ref = BlockRef(decl, file)
     before = len(checker.reporter.diagnostics)
     with checker.reporter.inside(header.name, header.name_span):
@@ -300,6 +314,7 @@ def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, 
         (root, *(replace(i, inputs=swap(i.inputs), outputs=swap(i.outputs)) for i in template.instances)),
         body.builder.facts,
         training,
+        template.choices,
     )
 
 

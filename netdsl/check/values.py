@@ -106,6 +106,8 @@ class Macro:
     is_nullary: bool = False
     #: The brackets hold axis names, not values: `rename[N, S](x)`.
     takes_names: bool = False
+    #: Named brackets whose value is a word: `per=out`.
+    words: tuple[str, ...] = ()
     #: A call makes parameters, which the label names, as a call of a block does.
     makes_parameters: bool = False
 

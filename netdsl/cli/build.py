@@ -39,6 +39,7 @@ OPSETS = (18, 23)
 @click.option("--save-weights", metavar="W.safetensors", help="Write the weights, too.")
 @click.option("--opset", type=click.IntRange(*OPSETS), default=21, help="Of ONNX, 18 to 23.  [default: 21]")
 @click.option("--bind", "bound", multiple=True, metavar="INPUT=X.npy", help="Fix an input: its generator is folded.")
+@click.option("--commit", is_flag=True, help="Decide each open choice by its scores in the weights.")
 @click.option("--no-validate", is_flag=True, help="Trust the passes: do not run both sides of each on samples.")
 def command(
     terminal: Terminal,
@@ -54,6 +55,7 @@ def command(
     save_weights: str | None,
     opset: int,
     bound: tuple[str, ...],
+    commit: bool,
     no_validate: bool,
     **max_: int | None,
 ) -> int:
@@ -69,6 +71,8 @@ def command(
     _keep_apart([file, weights, rename], [output, save_weights])
     network = one_network(open_session(file, limits(max_)), name, read_settings(settings)).tap(*taps)
     values = _weights(network, weights, rename, seed)
+    if commit:
+        network, values = network.commit(values)
     if save_weights is not None:
         size_bytes = _save(save_weights, values, network)
         terminal.fields["weights"] = {"path": save_weights, "size_bytes": size_bytes}
