@@ -85,16 +85,20 @@ def case_of(m: Mapped, samplers: Sequence[Sampler | None], env: Mapping[str, int
     for index, first in enumerate(each[0]):
         stacked = np.stack([inputs[index] for inputs in each])[:count]
         inputs.append(stacked if index in m.at else first)
-    results = [run_reference(m.single, [_exact(a) for a in arrays], env) for arrays in each]
-    expected = tuple(np.stack(r)[:count] for r in zip(*results, strict=True))
-    return _Case({**env, SLICES: count}, tuple(inputs), expected)
+    return _Case({**env, SLICES: count}, tuple(inputs), run_looped(m.single, each, env, count))
+
+
+def run_looped(single: Graph, each: Sequence[Sequence[Array]], env: Mapping[str, int], count: int) -> tuple[Array, ...]:
+    """The reference's results of each slice, stacked; `each` has one slice where `count` is 0."""
+    results = [run_reference(single, [_exact(a) for a in arrays], env) for arrays in each]
+    return tuple(np.stack(r)[:count] for r in zip(*results, strict=True))
 
 
 def check_reference(m: Mapped, case: _Case) -> None:
     """The graph of all slices equals the loop, to 1e-12 of the largest result."""
     actual = run_reference(m.whole, [_exact(a) for a in case.inputs], case.sizes)
     for (name, value), expected, got in zip(m.whole.outputs, case.expected, actual, strict=True):
-        place = f"{name} of {m.single.nodes[0].op} at {case.sizes}, mapped {sorted(m.at)}"
+        place = f"{name} of {m.single.name} at {case.sizes}, mapped {sorted(m.at)}"
         assert expected.shape == got.shape, place
         assert tuple(d.evaluate(case.sizes) for d in value.type.sizes) == got.shape, place
         if expected.dtype.kind == "f":

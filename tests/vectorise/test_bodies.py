@@ -70,13 +70,3 @@ def test_loops_of_every_kind(axis: int, has_length: bool, has_until: bool, rever
     for at in [frozenset((2,)), *rng.sample(list(subsets(len(graph.inputs))), 4)]:
         for steps in (3, 0):
             check_everywhere(graph, at, {"B": 2, "T": steps}, (3, 1, 0))
-
-
-def test_a_shared_sequence_is_not_repeated() -> None:
-    """Its steps are read by all slices; what depends on no mapped value is computed once a step."""
-    made = mapped_graph(body("gru"), frozenset((1, 2, 3, 4)), Dim.of(SLICES)).whole
-    (loop,) = (node for node in made.nodes if node.regions)
-    assert "broadcast" not in {
-        node.op.name for node in made.walk() if node is not loop and node in loop.regions[0].nodes
-    }
-    assert 1 == loop.operands[0].type.sizes[0]

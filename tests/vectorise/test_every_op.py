@@ -24,7 +24,7 @@ from tests.vectorise.op_cases import OpCase, recorded
 #: Ops with cases of their own elsewhere in this folder.
 ELSEWHERE = {"loop", "dropout", "extern_call"}
 WITH_OPERANDS = sorted(name for name, op in OPS.items() if op.operands)
-IN_THE_REFERENCE, IN_THE_BACKENDS = 10, 3
+IN_THE_REFERENCE, IN_THE_BACKENDS = 8, 2
 
 
 def cases(name: str, count: int) -> list[OpCase]:
