@@ -5,7 +5,8 @@ from netdsl.codes import Code
 CODES: dict[str, Code] = {
     "E0521": Code(
         "too many nodes",
-        "The unrolled network has more nodes and calls than the limit of 200,000, which `--max-nodes` raises.",
+        "The unrolled network has more nodes and calls than the limit of 200,000, which `--max-nodes` raises, or all "
+        "networks of a file, in both modes, have more than twice as many.",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99_999 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
     ),
@@ -27,8 +28,8 @@ CODES: dict[str, Code] = {
     "E0524": Code("too many imported files", "At most 1,000 files, 32 deep.", "", ""),
     "E0525": Code(
         "a size that grows too large to write",
-        "An expression of sizes has at most 512 terms, each a product of at most 64 sizes, and nests `//`, `%`, `min` "
-        "and `max` at most 64 deep.",
+        "An expression of sizes has at most 512 terms, each a product of at most 64 sizes. It nests `//`, `%`, `min` "
+        "and `max` at most 64 deep, and each of these is written in at most 1,000 letters.",
         "network A(x: f32[P, Q, R], y: f32[(P + Q + R) ** 40]) -> f32[P, Q, R] {\n    x\n}\n",
         "network A(x: f32[P, Q, R], y: f32[(P + Q + R) ** 4]) -> f32[P, Q, R] {\n    x\n}\n",
     ),
@@ -41,14 +42,15 @@ CODES: dict[str, Code] = {
     ),
     "E0527": Code(
         "a list or a string that grows too long",
-        "A static list has at most 100,000 items, and a string that is put together at most as many letters.",
+        "A static list has at most 100,000 items, with those of the lists inside it, which nest at most 64 deep. A "
+        "string that is put together has at most as many letters, and an operation at most as many results.",
         "const A = ntuple(1, 200_000)\n",
         "const A = ntuple(1, 2)\n",
     ),
     "E0528": Code(
         "a file that takes too long to check",
-        "An expression that is evaluated is one step, a turn of a loop and a call of a constant function are some, and "
-        "a file may take 1,000,000 steps. Constant functions that call themselves twice are soon there.",
+        "An expression that is evaluated is one step; a turn of a loop, a call, a long list and a long size are some, "
+        "and a file may take 1,000,000 steps. Constant functions that call themselves twice are soon there.",
         "const f(n: int, s: int): int = if n == 0 { s } else { f(n - 1, 2 * s) + f(n - 1, 2 * s + 1) }\n"
         "const A = f(40, 0)\n",
         "const f(n: int, s: int): int = if n == 0 { s } else { f(n - 1, 2 * s) }\nconst A = f(40, 1)\n",

@@ -203,8 +203,8 @@ CODES: dict[str, Code] = {
     ),
     "E0507": Code(
         "a file with too many words",
-        "A file has at most 500,000 words and signs. Tables of that size belong in a weights file.",
-        "const A = [<600000 times 1,>]\n",
+        "A file has at most 300,000 words and signs. Tables of that size belong in a weights file.",
+        "const A = [<200000 times 1,>]\n",
         "const A = [<1000 times 1,>]\n",
     ),
 }

@@ -11,7 +11,7 @@ from netdsl.record import dataclass
 from netdsl.source import Source, Span
 
 MAX_SOURCE_CHARS = 4 * 1024 * 1024
-MAX_TOKENS = 500_000
+MAX_TOKENS = 300_000
 MAX_NAME = 256
 MAX_DIAGNOSTICS = 20
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.check.body import Body
 
 #: Items of a list that are copied while one expression is evaluated.
-ITEMS_A_STEP = 4
+ITEMS_A_STEP = 2
 
 
 @dataclass(eq=False)

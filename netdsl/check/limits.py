@@ -10,6 +10,9 @@ from netdsl.record import dataclass
 from netdsl.source import Span
 from netdsl.tensor_type import TensorType
 
+#: Lists in lists: values of more levels would be walked too deeply.
+MAX_NESTING = 64
+
 
 @dataclass(slots=True)
 class Work:
@@ -40,7 +43,6 @@ class Limits:
         tensor_elements: elements of one tensor of constant shape.
         axes:      axes of one tensor.
         items:     items of a static list, letters of a string that is put together, results of an op.
-        nesting:   lists in lists.
     """
 
     nodes: int = 200_000
@@ -52,7 +54,6 @@ class Limits:
     tensor_elements: int = 2**40
     axes: int = 64
     items: int = 100_000
-    nesting: int = 64
 
     def elements(self, t: TensorType, span: Span) -> None:
         """Raises: Mistake E0523: a tensor of constant shape has too many elements, or a tensor too many axes."""
@@ -77,10 +78,10 @@ class Limits:
 
     def check_all_nodes(self, count: int, span: Span) -> None:
         """Raises: Mistake E0521: the networks of a file, in both modes, are too large together."""
-        if count > 3 * self.nodes:
+        if count > 2 * self.nodes:
             raise mistake(
                 "E0521",
-                f"the networks of this file expand to more than {3 * self.nodes:,} nodes together",
+                f"the networks of this file expand to more than {2 * self.nodes:,} nodes together",
                 span,
                 help="raise the limit with `--max-nodes` if this is meant",
             )
@@ -113,10 +114,10 @@ class Limits:
         """
         count = 0
         level: list[CheckValue] = [value]
-        for _ in range(self.nesting):
+        for _ in range(MAX_NESTING):
             level = [item for outer in level if isinstance(outer, (ListValue, TupleValue)) for item in outer.items]
             count += len(level)
             self.check_items(count, span)
             if not level:
                 return count
-        raise mistake("E0527", f"lists nest more than {self.nesting} deep", span)
+        raise mistake("E0527", f"lists nest more than {MAX_NESTING} deep", span)

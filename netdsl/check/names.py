@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 def assigned_names(statement: s.Statement) -> list[tuple[str, Span]]:
     """Names that a statement would define in its scope."""
-    match statement:
-        case s.Assign():
-            return [(t.name, t.span) for t in statement.targets if t.name != "_"]
-        case s.ParamDecl() | s.Const() | s.Let():
-            return [(statement.name, statement.name_span)]
-        case s.ExprStatement() if isinstance(statement.value, s.IfExpr):
-            sides = (statement.value.then, statement.value.otherwise)
-            return [n for side in sides if side is not None for st in side.statements for n in assigned_names(st)]
-        case _:
-            return []
+    found: list[tuple[str, Span]] = []
+    pending: list[s.Statement] = [statement]
+    while pending:
+        match pending.pop():
+            case s.Assign(targets=targets):
+                found.extend((t.name, t.span) for t in targets if t.name != "_")
+            case s.ParamDecl() | s.Const() | s.Let() as declared:
+                found.append((declared.name, declared.name_span))
+            case s.ExprStatement(value=s.IfExpr(then=then, otherwise=otherwise)):
+                pending.extend(reversed((*then.statements, *(otherwise.statements if otherwise else ()))))
+    return found
 
 
 def children(node: object) -> Iterator[object]:

@@ -140,6 +140,8 @@ class Session:
             if isinstance(own, s.Block) and own.kind in ("block", "edge") and id(own) not in unnamed.used_blocks:
                 check_generic(unnamed, self.file, own)
         for error in claim_mistakes(self.file):
+            if self.reporter.is_full:
+                break
             self.reporter.add(error.diagnostic)
         self.reporter.sort(self.source)
         return checked

@@ -122,8 +122,9 @@ def _if_statement(body: "Body", expr: s.IfExpr) -> None:
     before = set(body.scope.names)
     if taken is not None:
         body.run(taken)
-    both = {n for n, _ in _names_of(expr.then)} & {n for n, _ in _names_of(expr.otherwise)}
-    for name, span in (*_names_of(expr.then), *_names_of(expr.otherwise)):
+    first, second = _names_of(expr.then), _names_of(expr.otherwise)
+    both = {n for n, _ in first} & {n for n, _ in second}
+    for name, span in (*first, *second):
         if name not in both and name not in before and body.scope.find(name) in (None, body.scope.names.get(name)):
             body.scope.names[name] = Binding(POISON, "one_side", span)
 

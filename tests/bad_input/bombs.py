@@ -1,10 +1,14 @@
-"""Small texts that would cost much: what each must be reported as. Run as a script, one group under a limit of memory."""
+"""Small texts that would cost much, and the codes that each may be reported with: "" where it is accepted.
+
+As a script, `python -m tests.bad_input.bombs GROUP` checks one group under a limit of memory.
+"""
 
 import json
 import resource
 import sys
-import time
 import traceback
+
+from tests.bad_input.checking import findings
 
 MEMORY_BYTES = 2**30
 
@@ -105,6 +109,28 @@ STATICS = {
     "a tuple that deepens": (network("t = (1, 2)", "repeat 99_999 { t = (t, 1) }"), "E0527"),
     "a list that deepens": (network("l = [1]", "repeat 99_999 { l = [l] }"), "E0527"),
     "a list that grows": (network("l = [1]", "repeat 99_999 { l = l + [1, 1] }"), "E0528"),
+    "tuples of a long list": (network("l = ntuple(1, 99_000)", "repeat 99_999 { t = (l, 1) }"), "E0528"),
+    "slices of a long list": (network("l = ntuple(1, 99_000)", "repeat 99_999 { m = l[1:] }"), "E0528"),
+    "long lists again and again": (network("repeat 99_999 { n = len(0..99_999) }"), "E0528"),
+    "a long list that goes round": (
+        network("l = ntuple(1, 49_000)", "m = l", "repeat 99_999 { l, m = (m, l)[0:2] }"),
+        "E0528",
+    ),
+    "a long list for a function": (
+        network(
+            "l = ntuple(1, 99_000)", "for i in 0..99_999 { y = f(l, i) }", before="const f(l: list, i: int): int = i\n"
+        ),
+        "E0528",
+    ),
+    "a long list for a block": (
+        network(
+            "l = ntuple(1, 99_000)",
+            "repeat 99_999 { x = F[l](x) }",
+            before="block F[l: list](x: float[..]) -> float[..] { x }\n",
+        ),
+        "E0528",
+    ),
+    "a long list in a message": (network("l = ntuple(1, 99_000)", "x = x |> Linear[l]"), "E0324"),
     "a zip of itself": (network("l = [1]", "repeat 60 { l = zip(l, l) }"), "E0527"),
     "a zip of itself deepens": (network("l = [1]", "repeat 60 { l = enumerate(l) }"), ""),
     "a list of tensors that doubles": (network("l = [x]", "repeat 60 { l = l + l }"), "E0527"),
@@ -172,8 +198,8 @@ SIZES = {
     "a number that is too great": (network("y = x * 1e400"), "E0505"),
     "a number of a million digits": (network(f"y = x * {'9' * 1_000_000}"), "E0504"),
     "a number past 64 bits": (network("y = x * 99_999_999_999_999_999_999"), "E0321"),
-    "a long step": (network("y = zeros[4][0:4:1_000_000_000]"), "E0101 E0110"),
-    "great pooling": (network("y = max_pool[1_000_000_000](zeros[1, 1, 8, 8])"), "E0205"),
+    "a long step": (network("y = zeros[4][0:4:1_000_000_000]"), ""),
+    "great pooling": (network("y = max_pool[1_000_000_000](zeros[1, 1, 8, 8])"), "E0205 E0209"),
     "great groups": (network("y = zeros[1, 8, 8, 8] |> GroupNorm[1_000_000_000] as n"), "E0210"),
     "many results": (
         f"network A(x: f32[B]) -> ({', '.join(f'y{i}: f32[B]' for i in range(20_000))}) {{\n    y0 = x\n}}\n",
@@ -229,7 +255,7 @@ PATTERNS = {
 TEXT = {
     "round brackets": ("const A = " + "(" * 100_000, "E0502"),
     "square brackets that end": ("const A = " + nested("[", "1", "]", 100_000), "E0502"),
-    "bodies": (network("if true { " * 100_000), "E0502 E0102"),
+    "bodies": (network("if true { " * 50_000), "E0502 E0102"),
     "types": ("block F(x: " + "(" * 100_000, "E0502"),
     "terms": ("const A = 1" + " + 1" * 100_000, "E0506"),
     "a million terms": ("const A = 1" + "+1" * 1_000_000, "E0507"),
@@ -249,11 +275,8 @@ TEXT = {
     "as many bodies as may be": (network(nested("if true { ", "y = 1", " }", 190)), ""),
     "as many loops as may be": (network(nested("repeat 1 { ", "y = 1", " }", 190)), ""),
     "as many scans as may be": (
-        network(
-            "z = "
-            + nested("(scan 2[axis=0] from (h=x) { w, h = ", "(h, h)", "\n yield h }).h, x", 3).replace(").h, x", ")")
-        ),
-        "E0300 E0347 E0101 E0116 E0102 E0103 E0301 E0358 E0360",
+        network("h = x", nested("w, h = scan 1[axis=0] from (h=h) { ", "h = h", "\n yield h }", 190)),
+        "",
     ),
     "deep texts in deep calls": (
         network(
@@ -265,9 +288,9 @@ TEXT = {
         "E0526",
     ),
     "a line of a million letters": (network(f'y = "{"a" * 1_000_000}" + 1'), "E0320"),
-    "a line of a million signs": ("const A = [" + "1," * 240_000 + "1]\n", "E0527"),
+    "a line of a million signs": ("const A = [" + "1," * 140_000 + "1]\n", "E0527"),
     "a million names": ("".join(f"const a{i} = 1\n" for i in range(1_000_000)), "E0501"),
-    "as many names as fit": ("".join(f"const a{i} = 1\n" for i in range(60_000)), ""),
+    "as many names as fit": ("".join(f"const a{i} = 1\n" for i in range(55_000)), ""),
     "unknown names among many": (
         "".join(f"const a{i} = 1\n" for i in range(30_000)) + "".join(f"const b{i} = c{i}\n" for i in range(2_000)),
         "E0300",
@@ -275,6 +298,11 @@ TEXT = {
     "unknown names": (network(*(f"y{i} = nothing_{i}" for i in range(5_000))), "E0300"),
     "one name twice": ("const a = 1\n" * 30_000, "E0311"),
     "many statements": (network(*(f"y{i} = {i}" for i in range(20_000))), ""),
+    "many labels": (network("repeat 20_000 as l {", "x = x |> relu as r", "}"), ""),
+    "many blocks that nothing calls": (
+        "".join(f"block f{i}(x: float[B, D]) -> float[B, D] {{ relu(x) + {i} }}\n" for i in range(3_000)),
+        "",
+    ),
     "many statics": (
         network(header=f"[{', '.join(f's{i}: int = 1' for i in range(10_000))}](x: f32[B]) -> f32[B]"),
         "",
@@ -343,21 +371,20 @@ GROUPS = {
 
 
 def main() -> None:
-    """Check the bombs of one group, each on its own line of the output: name, codes, seconds, what escaped."""
-    from tests.bad_input.checking import findings
+    """Check the bombs of one group, each on a line of the output: its name, the codes found, and what escaped.
 
+    A text that takes too long escapes as an `AssertionError`.
+    """
     findings("")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     for name, (text, _) in GROUPS[sys.argv[1]].items():
-        started = time.thread_time()
         codes: list[str] = []
         escaped = ""
         try:
             codes = sorted({diagnostic.code for diagnostic in findings(text)})
         except BaseException:  # noqa: BLE001 - what escapes is what is looked for
             escaped = traceback.format_exc(limit=-6)
-        row = {"name": name, "codes": codes, "seconds": time.thread_time() - started, "escaped": escaped}
-        print(json.dumps(row), flush=True)  # noqa: T201
+        print(json.dumps({"name": name, "codes": codes, "escaped": escaped}), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
