@@ -15,7 +15,7 @@ from netdsl.dims import Dim
 from netdsl.ir import Graph
 from netdsl.ops.loop import Loop
 from tests.ops.harness import _Case
-from tests.random_networks.agree import check_onnx, check_torch
+from tests.random_networks.agree import check_graph, check_onnx, check_torch
 from tests.random_networks.coverage import Coverage
 from tests.random_networks.generate import RandomNetwork, Sample, generate
 from tests.random_networks.onnx_worker import OnnxRuntime
@@ -75,6 +75,7 @@ def test_random_bodies_over_slices_are_the_loop_over_them(block: int) -> None:
         network, graph, at = drawn(seed)
         loops += any(isinstance(node.op, Loop) for node in graph.nodes)
         made = mapped_graph(graph, at, Dim.of(SLICES))
+        check_graph(made.whole)
         for sample in network.samples:
             held = arrays_of(network, sample)
             for count in (3, 1, 0):
