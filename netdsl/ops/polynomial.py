@@ -9,7 +9,7 @@ from netdsl.ops.proofs import new_axis
 from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind
 
-KINDS = ("power", "chebyshev", "legendre", "jacobi", "hermite")
+KINDS = ("power", "chebyshev", "chebyshev_second", "legendre", "jacobi", "hermite")
 HIGHEST_DEGREE = 100
 
 
@@ -21,7 +21,8 @@ class Polynomials(Op):
 
     Shapes: x (..) -> (.., degree + 1, ..).
     Args:
-        kind:   power (xⁿ), chebyshev (first kind), legendre, jacobi, or hermite (of the physicists).
+        kind:   power (xⁿ), chebyshev (of the first kind: cos n t at cos t), chebyshev_second (sin (n + 1) t / sin t),
+                legendre, jacobi, or hermite (of the physicists).
         degree: 0 to 100.
         alpha, beta: above -1; of `jacobi` alone.
     Raises: ShapeError: E0217: not float; E0219: an attribute; E0206.
@@ -47,6 +48,8 @@ class Polynomials(Op):
                 return 1.0, 0.0, 0.0
             case "chebyshev":
                 return (1.0, 0.0, 0.0) if n == 1 else (2.0, 0.0, -1.0)
+            case "chebyshev_second":
+                return 2.0, 0.0, 0.0 if n == 1 else -1.0
             case "legendre":
                 return (2 * n - 1) / n, 0.0, -(n - 1) / n
             case "hermite":

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.polynomial import chebyshev, hermite, legendre
-from scipy.special import eval_jacobi
+from scipy.special import eval_chebyu, eval_jacobi
 
 from netdsl.dims import Facts
 from netdsl.ops.polynomial import KINDS, Polynomials
@@ -20,6 +20,8 @@ def test_values_are_those_of_numpy_and_scipy(degree: int) -> None:
     for kind, vander in FAMILY.items():
         np.testing.assert_allclose(evaluate(Polynomials(kind, degree), x), vander(x, degree), rtol=1e-11)
     np.testing.assert_allclose(evaluate(Polynomials("power", degree), x), np.vander(x, degree + 1, True), rtol=1e-12)
+    second = np.stack([eval_chebyu(n, x) for n in range(degree + 1)], -1)
+    np.testing.assert_allclose(evaluate(Polynomials("chebyshev_second", degree), x), second, rtol=1e-10, atol=1e-12)
     for a, b in [(0.0, 0.0), (0.5, -0.5), (-0.9, 2.0), (-0.5, -0.5), (-0.4, -0.6)]:
         wanted = np.stack([eval_jacobi(n, a, b, x) for n in range(degree + 1)], -1)
         np.testing.assert_allclose(evaluate(Polynomials("jacobi", degree, a, b), x), wanted, rtol=1e-9, atol=1e-12)
@@ -48,6 +50,15 @@ def test_slopes_are_finite_at_the_ends() -> None:
     """Where the formula by arccos has none."""
     ends = (tensor(F32, "A", 3), given(-1.0, 0.0, 1.0))
     check_op(Polynomials("chebyshev", 8), ends, opsets=(21,), gradients=True)
+
+
+def test_both_kinds_of_chebyshev_make_a_fourier_basis() -> None:
+    t = np.linspace(-9, 9, 101)
+    times = np.arange(1, 12) * t[:, None]
+    cosines = evaluate(Polynomials("chebyshev", 11), np.cos(t))[:, 1:]
+    sines = np.sin(t)[:, None] * evaluate(Polynomials("chebyshev_second", 10), np.cos(t))
+    np.testing.assert_allclose(cosines, np.cos(times), atol=1e-12)
+    np.testing.assert_allclose(sines, np.sin(times), atol=1e-12)
 
 
 def test_the_first_is_one_everywhere() -> None:

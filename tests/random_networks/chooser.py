@@ -8,12 +8,13 @@ from netdsl.ops.creation import Constant, DimValue
 from netdsl.tensor_type import BOOL, F32, I64
 from tests.random_networks.draft import Draft, Held
 from tests.random_networks.entries import Entry, Place, any_number, letter
+from tests.random_networks.entries_bases import BASES
 from tests.random_networks.entries_elementwise import ELEMENTWISE
 from tests.random_networks.entries_index import INDEX
 from tests.random_networks.entries_layers import LAYERS
 from tests.random_networks.entries_shape import SHAPES
 
-ENTRIES: dict[str, Entry] = {e.name: e for e in (*ELEMENTWISE, *SHAPES, *INDEX, *LAYERS)}
+ENTRIES: dict[str, Entry] = {e.name: e for e in (*ELEMENTWISE, *SHAPES, *INDEX, *LAYERS, *BASES)}
 #: Ops that stand in the text as numbers of their readers.
 NUMBERS = (Constant.name, DimValue.name)
 #: What a loop takes: steps and carries of any type; what it gives.
