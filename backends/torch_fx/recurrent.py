@@ -78,5 +78,5 @@ def run_cell(
     weights = [captured[i] for i in cell.weights]
     run = recurrence_op if torch.compiler.is_compiling() else recurrence
     outputs, *states = run(cell.kind, reverse, flat, None if lengths is None else lengths.reshape(-1), states, weights)
-    stacked = outputs.unflatten(1, rows).movedim(0, axis)
+    stacked = outputs.reshape(outputs.shape[0], *rows, outputs.shape[-1]).movedim(0, axis)
     return (*([stacked] * cell.yields), *(s.reshape(c.shape) for s, c in zip(states, carries, strict=True)))

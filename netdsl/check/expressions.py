@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
-from netdsl.check import calls, operators, records
+from netdsl.check import calls, leaves, operators, records
 from netdsl.check.arguments import Argument, arguments_of
 from netdsl.check.loops import scan
 from netdsl.check.report import mistake, size_mistake
@@ -168,7 +168,7 @@ def _attribute(body: "Body", expr: s.Attribute) -> CheckValue:
         case InstanceRef():
             return calls.instance_param(base, expr)
         case LeafValue():
-            return records.leaf_field(base, expr)
+            return leaves.leaf_field(base, expr)
         case _ if base is POISON:
             return POISON
     near = suggest(expr.name, ["T"]) if isinstance(base, TensorValue) else None

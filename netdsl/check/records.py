@@ -1,6 +1,5 @@
 """Records of parameters: `params[T]`, and what is computed with them (rule R9)."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from netdsl.check.values import (
     DimValue,
     InstanceRef,
     LeafValue,
-    ListValue,
     RecordValue,
     TensorValue,
     describe,
@@ -297,39 +295,3 @@ def index(body: "Body", expr: s.Index, base: RecordValue) -> TensorValue:
         help = f"did you mean `{near}`?" if near else f"it has {', '.join(paths) or 'none'}"
         raise mistake("E0328", f"`{base.block}` has no parameter `{path}`", expr.args[0].span, help=help)
     return base.tensors[paths.index(path)]
-
-
-_FIELDS = ("path", "name", "shape", "rank", "numel", "kernel", "fan_in", "fan_out", "index", "count")
-
-
-def leaf_field(leaf: LeafValue, expr: s.Attribute) -> CheckValue:
-    """`leaf.shape` and the like; fans as PyTorch counts them, of a parameter with fewer than 2 axes its elements.
-
-    Raises: Mistake E0328: no such field.
-    """
-    shape = [size.value for size in leaf.type.sizes]
-    kernel = math.prod(shape[2:])
-    match expr.name:
-        case "path":
-            return leaf.path
-        case "name":
-            return leaf.path.rpartition(".")[2]
-        case "shape":
-            return ListValue(tuple(shape))
-        case "rank":
-            return len(shape)
-        case "numel":
-            return math.prod(shape)
-        case "kernel":
-            return kernel
-        case "fan_in":
-            return shape[1] * kernel if len(shape) > 1 else math.prod(shape)
-        case "fan_out":
-            return shape[0] * kernel if len(shape) > 1 else math.prod(shape)
-        case "index":
-            return leaf.index
-        case "count":
-            return leaf.count
-    near = suggest(expr.name, list(_FIELDS))
-    help = f"did you mean `{near}`?" if near else f"it has {', '.join(_FIELDS)}"
-    raise mistake("E0328", f"a leaf has no field `{expr.name}`", expr.name_span, help=help)

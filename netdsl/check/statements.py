@@ -75,13 +75,21 @@ def _has_value(expr: s.IfExpr) -> bool:
 
 def _poison(body: "Body", statement: s.Statement) -> None:
     """Make unknown what the statement assigns, also what it may not; a state keeps the value with which it was read."""
-    for name, span in assigned_names(statement):
+    for name, span in _lost_names(body, statement):
         owner, _ = body.scope.owner(name)
         found = owner.names[name] if owner is not None else None
         if owner is None or found is None or found.kind not in FIXED:
             (owner or body.scope).names[name] = Binding(POISON, "local", span)
         elif found.kind != "state":
             owner.names[name] = Binding(POISON, found.kind, found.span)
+
+
+def _lost_names(body: "Body", statement: s.Statement) -> list[tuple[str, Span]]:
+    """Names that have no value after a wrong statement: those it assigns, and those of outside that a loop would."""
+    if not isinstance(statement, (s.For, s.Repeat)):
+        return assigned_names(statement)
+    inner = [pair for part in statement.body.statements for pair in _lost_names(body, part)]
+    return [(name, span) for name, span in inner if body.scope.find(name) is not None]
 
 
 def _expression_statement(body: "Body", statement: s.ExprStatement) -> None:

@@ -80,6 +80,17 @@ def test_states_of_any_rank_are_final_at_each_rows_length() -> None:
         assert_equals_reference(module, net.graph, sample(net.graph, sizes), net.weights())
 
 
+def test_a_cell_may_have_no_rows() -> None:
+    net = network(
+        "network N(x: f32[T, 3]) -> (y: f32[T, 4], h: f32[4], c: f32[4]) "
+        "{ y, h, c = scan LstmCell[4] over x[axis=0] from (zeros[4], zeros[4]) }"
+    )
+    module = net.torch()
+    assert module.loop._cell is not None
+    for steps in (5, 1, 0):
+        assert_equals_reference(module, net.graph, sample(net.graph, {"T": steps}), net.weights())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fused_form_has_the_gradient_of_the_cell(kind: str) -> None:
     """With lengths, in both directions; the plain form is the loop over the cell's own nodes."""

@@ -143,8 +143,42 @@ def test_a_generator_may_generate_a_generator() -> None:
         ('p = unpack[Target](zeros[26])\nx * p["linear.weigth"]', "E0328"),
         ("for leaf in leaves[Target] { y = leaf.shap }\nx", "E0328"),
         ("x * sum(coords[3])", "E0324"),
+        ("parts = []\nfor leaf in leaves[Linear[4]] { parts = parts + [x] }\nconcat[axis=0](parts)", "E0335"),
         ("Linear[2, bias=false](x, bias=zeros[2])", "E0330"),
     ],
 )
 def test_a_wrong_use_is_reported_once(body: str, code: str) -> None:
     assert [code] == codes(body)
+
+
+SPREADS = (
+    "zeros",
+    "ones",
+    "constant[0.5]",
+    "normal[0.3, 0.7]",
+    "uniform[2.0]",
+    "trunc_normal[std=1.5, mean=1.0]",
+    "trunc_normal[std=500.0]",
+    "trunc_normal[std=0.02]",
+    "xavier_uniform[2.0]",
+    "xavier_normal",
+    "kaiming_uniform[sqrt(5)]",
+    "kaiming_normal",
+    "orthogonal[3.0]",
+    "identity_matrix",
+    "kaiming_normal[stacked=1]",
+)
+
+
+@pytest.mark.parametrize("init", SPREADS)
+def test_a_leaf_knows_the_mean_and_the_spread_it_starts_with(init: str) -> None:
+    shape = "2, 300, 200" if "stacked" in init else "300, 200"
+    net = netdsl.load(
+        f"block T(x: float[..]) -> float[..] {{ param w: float[{shape}] ~ {init}\n x + sum(w) }}\n"
+        "network N(x: f32[2]) -> (m: f32[2], s: f32[2], y: f32[2]) {\n"
+        "m = x\ns = x\nfor leaf in leaves[T] { m = x + leaf.mean\ns = x + leaf.std }\ny = T(x) as t\n}"
+    )["N"]
+    drawn = net.weights(seed=2)["t.w"].astype(np.float64)
+    found = net.reference({"x": np.zeros(2, np.float32)})
+    assert found["m"][0] == pytest.approx(drawn.mean(), abs=0.02 * drawn.std() + 1e-6)
+    assert found["s"][0] == pytest.approx(drawn.std(), rel=0.02, abs=1e-6)
