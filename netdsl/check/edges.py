@@ -8,6 +8,7 @@ from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
 from netdsl.check.blocks import call_path, inner_body, place, template_of, under
 from netdsl.check.builder import Template, join
+from netdsl.check.edge_layout import beside
 from netdsl.check.edge_terms import Decomposition, Emitter, Term, merged
 from netdsl.check.headers import check_edge
 from netdsl.check.macros_math import known
@@ -232,10 +233,13 @@ class Layer:
         dtype = self._x.type.dtype
         size = Dim.of(1)
         basis = weight = None
-        if term.basis is not None:
+        rows = self._rows(body, term)
+        if term.basis is not None and rows is None:
             basis = self._over(body, term.basis, self._levels_of_input())
         if term.weight is not None:
             weight = self._over(body, term.weight, self._levels_of_params())
+        if rows is not None and weight is not None and term.weight is not None:
+            return self._product_of_rows(rows, weight)
         own_basis = term.basis.type.sizes if term.basis is not None else ()
         own_weight = term.weight.type.sizes if term.weight is not None else ()
         if own_basis and own_weight:
@@ -265,6 +269,35 @@ class Layer:
         if weight.type.rank > 2:
             weight = emit(Reshape((outs, flat)), weight)
         return emit(Matmul(), basis, emit(Transpose((1, 0)), weight))
+
+    def _rows(self, body: tuple[Node, ...], term: Term) -> Value | None:
+        """The basis as (.., functions, inputs), where it can be had like this and each function has a weight."""
+        if term.basis is None or term.weight is None or not term.basis.type.rank:
+            return None
+        if term.basis.type.sizes != term.weight.type.sizes:
+            return None
+        row = Value(self._x.type.with_axes(self._unnamed((self._in,))), "x")
+        nodes = Emitter(self._facts, self._span)
+        made = beside(tuple(_needed(body, term.basis)), self._x, row, term.basis, nodes)
+        if made is None:
+            return None
+        levels = [Level(axis, frozenset([row])) for axis in self._lead]
+        kept, (result,), now = over_levels(nodes.nodes, [made], levels, self._facts, self._span)
+        whole = now.get(row, row)
+        same = {whole: self._now.setdefault(self._x, whole)}
+        self._emit.nodes += [replace(n, operands=tuple(same.get(v, v) for v in n.operands)) for n in kept]
+        return result
+
+    def _product_of_rows(self, rows: Value, weight: Value) -> Value:
+        """The product of a basis (.., functions, inputs) and weights (out, inputs, functions)."""
+        emit = self._emit
+        lead = tuple(axis.size for axis in self._lead)
+        own = weight.type.rank - 2
+        count = weight.type.with_axes(weight.type.axes[2:]).numel()
+        self._forms.append(f"{count} basis function{'' if count == Dim.of(1) else 's'} and 1 product")
+        flat = count * self._in.size
+        turned = emit(Transpose((*range(2, 2 + own), 1, 0)), weight)
+        return emit(Matmul(), emit(Reshape((*lead, flat)), rows), emit(Reshape((flat, self._out.size)), turned))
 
     def _every_pair(self, body: tuple[Node, ...], value: Value) -> Value:
         """The sum over inputs of what is not linear in its parameters, evaluated for every pair of input and output."""
