@@ -220,7 +220,8 @@ class _File:
         for argument in own:
             inner.names[argument] = self.fresh()
         for argument, outer in zip(region.arguments[len(own) :], node.operands[first + op.carries :], strict=True):
-            inner.names[argument] = self.read(outer, body)
+            if outer in body.names or outer in body.numbers:
+                inner.names[argument] = self.read(outer, body)
             self.origin[argument] = self.origin.get(outer, outer)
         options = [f"axis={op.axis}"] + (["reverse=true"] if op.reverse else [])
         if op.has_length:
@@ -231,6 +232,8 @@ class _File:
         carries = _named(carried, node.operands[first:], inner, lambda v: self.read(v, body))
         states = self.loop_states(node, op, own[op.sequences + shown :], inner)
         self.nodes(region.nodes, inner)
+        for state, value in zip(states, region.results[shown : op.carries], strict=True):
+            self.update(state, value, inner)
         kept = [(a, r) for a, r in zip(carried, region.results, strict=False) if a is not r]
         values = [self.read(r, inner) for _, r in kept]
         yields = [self.read(v, inner) for v in region.results[op.carries :]]
@@ -243,8 +246,6 @@ class _File:
             inner.add(f"{targets} = {values[0] if len(kept) == 1 else '(' + ', '.join(values) + ')'}")
         if yields:
             inner.add(f"yield {', '.join(yields)}")
-        for state, value in zip(states, region.results[shown : op.carries], strict=True):
-            self.update(state, value, inner)
         targets = self.define(node.results[: op.yields + shown], body)
         body.add(f"{targets} = scan {over}[{', '.join(options)}] from ({carries}) {{")
         body.lines += [*inner.lines, body.indent + "}"]

@@ -20,14 +20,15 @@ def onnx_pads(padding: Sequence[T]) -> list[T]:
 def padded(
     e: Emitter, x: str, padding: Sequence[Dim | int], dtype: DType, *, mode: str = "constant", value: float = 0.0
 ) -> str:
-    """`x` with (before, after) of each spatial axis added; negative numbers cut off."""
-    dims = [Dim.of(p) for p in padding]
+    """`x` with (before, after) of each spatial axis added; negative numbers cut off.
+
+    Pads of every axis are given: ONNX Runtime moves a transpose through `Pad` as if the input `axes` were not there.
+    """
+    dims = [Dim.of(p) for p in (0, 0, 0, 0, *padding)]
     if all(p == 0 for p in dims):
         return x
-    pads = e.shape(onnx_pads(dims))
-    fill = e.constant(value, dtype, ()) if value else ""
-    axes = e.constant(list(range(2, 2 + len(dims) // 2)), I64)
-    return e.node("Pad", x, pads, fill, axes, mode=mode)[0]
+    fill = (e.constant(value, dtype, ()),) if value else ()
+    return e.node("Pad", x, e.shape(onnx_pads(dims)), *fill, mode=mode)[0]
 
 
 def wrapped(e: Emitter, x: str, padding: Sequence[int]) -> str:

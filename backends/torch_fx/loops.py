@@ -114,6 +114,11 @@ class LoopModule(nn.Module):
         self._is_short = op.count.is_const and op.count.value <= UNROLLED_STEPS
         self._has_loops = any(isinstance(child, LoopModule) for child in step.modules())
 
+    @property
+    def has_cell(self) -> bool:
+        """Whether the loop is a standard cell over a sequence, which torch runs by one function."""
+        return self._cell is not None
+
     def forward(
         self,
         count: int,

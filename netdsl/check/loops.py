@@ -79,9 +79,9 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     first_instance = len(body.builder.instances)
     try:
         if expr.cell is not None:
-            following, made = _run_cell(body, expr, inside, len(steps), carries)
+            following, outputs = _run_cell(body, expr, inside, len(steps), carries)
             places = [expr.cell.span] * len(following)
-            yields = [(value, expr.cell.span) for value in made]
+            yields = [(output, expr.cell.span) for output in outputs]
         else:
             following, yields, places = _run_body(body, expr, sequences, inside, len(steps), names)
         ends = [
@@ -110,7 +110,8 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
         types.append(options.length.type)
     operands += [*(c.value for c in carries), *(s.start for s in changed), *(read.get(v, v) for v in captured)]
     types += [*(c.type for c in carries), *(s.start.type for s in changed)]
-    result_types = list(loop_results(op, tuple(types), tuple(v.type for v in region.results)))
+    made = (*(t.type for t in ends), *(v.type for v in left), *(t.type for t, _ in yields))
+    result_types = list(loop_results(op, tuple(types), made))
     if not sequences and count.name is not None:
         for i in range(len(yields)):
             result_types[i] = op.stacked(yields[i][0].type, count.name)

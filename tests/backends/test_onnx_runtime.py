@@ -174,3 +174,17 @@ def test_cuda_gives_what_the_cpu_gives(model: bytes, session: Session) -> None:
     assert "CUDAExecutionProvider" == on_cuda.providers[0]
     for expected, actual in zip(session.run(arrays()).values(), on_cuda.run(arrays()).values(), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_a_transpose_before_a_padded_convolution_is_moved_rightly() -> None:
+    text = """
+network N(x: f64[T, B, 4], w: f64[4, 2, 2]) -> f64[B, 4, T] where B >= 1, T >= 2 {
+    y = conv[padding=[2, 1], dilation=[2], groups=2](abs(transpose[[1, 2, 0]](x)), w)
+    abs(y)[:, :, :T]
+}
+"""
+    net = load(text)["N"]
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(5, 2, 4)), "w": rng.normal(size=(4, 2, 2))}
+    (found,) = Session.load(to_bytes(build(net.graph, {}))).run(given).values()
+    np.testing.assert_allclose(found, net.reference(given)["output"], rtol=1e-12)

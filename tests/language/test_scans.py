@@ -195,6 +195,11 @@ def test_options_are_needed_and_known() -> None:
     refused(X, "y = decode 3 from (s=x) {\nyield s\n}\nx", "E0362")
 
 
+def test_the_axes_of_a_yield_keep_their_names() -> None:
+    body = "y, s = scan x[axis=1] from (s=zeros[B, D]) {\ns = s + x\nyield s\n}\nargmax[axis=2](y)"
+    assert "idx[D][B, T]" == output_type(network("(x: f32[B, T, D]) -> idx[D][B, T] where D >= 1", body))
+
+
 def test_the_axis_of_a_result_keeps_its_name() -> None:
     net = network(
         "(x: f32[B, T, 3]) -> f32[B, T, 3]", "y = scan x[axis=1] from (s=zeros[B, 3]) {\ns = s + x\nyield s\n}\nx + y"
