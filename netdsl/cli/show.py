@@ -26,6 +26,7 @@ _WIDEST = 48
 @size_option
 @click.option("--depth", type=click.IntRange(0), default=2, help="Calls of blocks within each other.  [default: 2]")
 @click.option("--ir", "shows_ir", is_flag=True, help="Print the typed graph instead.")
+@click.option("--lowering", "shows_lowering", is_flag=True, help="Print which form layers got, and why.")
 @click.option("--training", is_flag=True, help="The network as it is trained, not as it is used.")
 def command(
     terminal: Terminal,
@@ -35,6 +36,7 @@ def command(
     sizes: tuple[str, ...],
     depth: int,
     shows_ir: bool,
+    shows_lowering: bool,
     training: bool,
     **max_: int | None,
 ) -> int:
@@ -58,6 +60,8 @@ def command(
             terminal.print("")
         if shows_ir:
             documents.append(_show_ir(terminal, graph))
+        elif shows_lowering:
+            documents.append(_show_lowering(terminal, graph))
         else:
             documents.append(_show_layers(terminal, session, found, graph, depth, complete_sizes(graph, given)))
     terminal.fields["networks"] = documents
@@ -70,6 +74,44 @@ def _show_ir(terminal: Terminal, graph: "Graph") -> dict[str, Any]:
     text = print_graph(graph)
     terminal.print_raw(text)
     return {"name": graph.name, "ir": text}
+
+
+def _show_lowering(terminal: Terminal, graph: "Graph") -> dict[str, Any]:
+    """Layers of edges and bases of splines: the form each got, and the forms it did not get."""
+    from netdsl.lowerings import edges_lowerings, spline_lowerings
+    from netdsl.render import visible
+
+    layers, splines = edges_lowerings(graph), spline_lowerings(graph)
+    terminal.print(terminal.bold(visible(graph.name)))
+    if not layers and not splines:
+        terminal.print("no layer of it has more than one form")
+    cells = [(visible(row.path), visible(row.edge), row.form) for row in layers]
+    for line in table(("edges", "function", "form"), cells) if cells else ():
+        terminal.print(line)
+    for basis in splines:
+        terminal.print(f"\n{visible(basis.path)}: {basis.basis} in {basis.dtype}, {visible(str(basis.place))}")
+        rows = [
+            ("*" if form.chosen else "", form.name, f"{form.cost:.0f}", f"{form.bound:.1e}", form.reason)
+            for form in basis.forms
+        ]
+        for text in table(("", "form", "passes", "error", "why"), rows, right=(2, 3)):
+            terminal.print(text)
+    return {
+        "name": graph.name,
+        "edges": [{"path": row.path, "edge": row.edge, "form": row.form} for row in layers],
+        "splines": [
+            {
+                "path": basis.path,
+                "basis": basis.basis,
+                "dtype": basis.dtype,
+                "forms": [
+                    {"name": f.name, "passes": f.cost, "error": f.bound, "chosen": f.chosen, "reason": f.reason}
+                    for f in basis.forms
+                ],
+            }
+            for basis in splines
+        ],
+    }
 
 
 def visible_lines(text: str) -> str:

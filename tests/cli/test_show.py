@@ -89,3 +89,19 @@ def test_wrong_files_are_reported(run: Run, net: Net) -> None:
     assert ["E0300"] == [d["code"] for d in document["diagnostics"]]
     assert "E0701" in run("show", "missing.net", code=2).err
     assert "E0701" in run("show", ".", code=2).err
+
+
+def test_lowering_says_which_form_layers_got_and_why(run: Run, net: Net) -> None:
+    text = (
+        "import std.edges: BSpline\nnetwork Kan(x: f32[B, 2]) -> f32[B, 3] { x |> edges[3, BSpline[grid=60]] as phi }\n"
+    )
+    path = net(text)
+    out = run("show", path, "--lowering", code=0).out
+    assert "1 basis function and 1 product; 63 basis functions and 1 product" in out
+    (document,) = run("show", path, "--lowering", "--json", code=0).document["networks"]
+    assert "phi" == document["edges"][0]["path"]
+    (spline,) = document["splines"]
+    assert [True] == [form["chosen"] for form in spline["forms"] if form["chosen"]]
+    truncated = next(form for form in spline["forms"] if form["name"] == "truncated")
+    assert "may be off by" in truncated["reason"]
+    assert "no layer of it has more than one form" in run("show", net(GOOD), "--lowering", code=0).out
