@@ -1,5 +1,6 @@
 """The library's face: load a `.net` text, check it, and make a torch module, an ONNX file or a report of it."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from fnmatch import fnmatchcase
@@ -43,10 +44,14 @@ def open_session(path: Path) -> Session:
 
     Raises: NetError: E0701: the file cannot be read.
     """
-    opened = read_text(Path(path).resolve())
+    try:
+        resolved = Path(os.path.realpath(path))
+        opened = read_text(resolved)
+    except ValueError as error:
+        opened = f"no file has such a name: {error}"
     if isinstance(opened, str):
         raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {opened}"))
-    return Session(Source(str(path), opened[0]), path.resolve(), project_root(path))
+    return Session(Source(str(path), opened[0]), resolved, project_root(resolved))
 
 
 @dataclass(eq=False)

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.did_you_mean import suggest
+from netdsl.reading import open_regular
 from netdsl.record import dataclass
 
 Array = NDArray[np.generic]
@@ -43,6 +44,7 @@ KEYS = ("from", "to", "ignore", "transpose", "reshape", "source_shape", "concat"
 #: A pattern with more of them could take long to match.
 MAX_STARS, MAX_CAPTURES = 3, 8
 MAX_BYTES = 4 * 2**20
+MAX_FINDINGS = 50
 _WILD = re.compile(r"(\{[A-Za-z]\w*\}|\*)")
 
 
@@ -92,7 +94,7 @@ class RenameMap:
 def read_map(path: Path) -> RenameMap:
     """Raises: NetError: E0701: it cannot be read; E0723: not TOML, or a rule that is not understood."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(MAX_BYTES + 1)
         text = data.decode("utf-8")
     except OSError as error:
@@ -108,7 +110,7 @@ def parse_map(text: str, name: str = "<map>") -> RenameMap:
     """A map from its TOML text. Raises: NetError: E0723, one for each rule that is not understood."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise NetError(Diagnostic("E0723", f"`{name}` is not TOML: {error}")) from None
     for key in data:
         if key != "rule":
@@ -129,6 +131,8 @@ def parse_map(text: str, name: str = "<map>") -> RenameMap:
                 rules.append(_rule(row))
         except ValueError as error:
             findings.append(Diagnostic("E0723", f"rule {number} of `{name}` {error}"))
+            if len(findings) == MAX_FINDINGS:
+                break
     if findings:
         raise NetError(findings)
     return RenameMap(tuple(rules), tuple(ignored))

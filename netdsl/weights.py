@@ -13,6 +13,7 @@ from netdsl.did_you_mean import suggest
 from netdsl.initialisers import generator, initial_value, initial_values
 from netdsl.ir import Graph, Param
 from netdsl.publish import publish
+from netdsl.reading import open_regular
 
 Array = NDArray[np.generic]
 MAX_TENSORS = 100_000
@@ -101,6 +102,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        open_regular(path).close()
         with safe_open(path, framework="numpy") as stream:
             names = list(stream.keys())
             if len(names) > MAX_TENSORS:
@@ -112,10 +114,9 @@ def read_safetensors(path: Path) -> dict[str, Array]:
                     Diagnostic("E0722", f"`{path}` holds element types that are not read", notes=tuple(unknown))
                 )
             tensors = {n: np.asarray(stream.get_tensor(n)) for n, k in kinds.items() if k != "BF16"}
-        if len(tensors) < len(names):
-            tensors |= _bf16_tensors(path)
+        tensors |= _bf16_tensors(path)
         return {name: tensors[name] for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, ValueError) as error:
         raise NetError(Diagnostic("E0722", f"`{path}` is not a safetensors file: {error}")) from None
     except OSError as error:
         raise NetError(Diagnostic("E0701", f"`{path}` cannot be read: {error.strerror or error}")) from None
@@ -124,18 +125,29 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 def _bf16_tensors(path: Path) -> dict[str, Array]:
     """The bf16 tensors of a file that was found to be sound, as f32: numpy has no bf16.
 
+    Raises: ValueError: the header names a tensor twice, of which the format's library takes the last.
     Source: the format of safetensors: the size of the header, the header as JSON, then the data, little-endian.
     """
     found = {}
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         size = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(size))
+        header = json.loads(stream.read(size), object_pairs_hook=_once_each)
         for name, row in header.items():
             if name != "__metadata__" and row["dtype"] == "BF16":
                 start, stop = row["data_offsets"]
                 stream.seek(8 + size + start)
                 bits = np.frombuffer(stream.read(stop - start), "<u2").astype(np.uint32) << 16
                 found[name] = bits.view(np.float32).reshape(row["shape"])
+    return found
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises: ValueError: a key stands twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"`{name}` stands in its header twice")
+        found[name] = value
     return found
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from netdsl.backends.onnx.entry_checks import Port, as_arrays, check_facts, check_indices, check_types
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.reading import open_regular
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -180,7 +181,7 @@ def _readable(origin: "Path | bytes") -> "str | bytes":
     if isinstance(origin, bytes):
         return origin
     try:
-        with origin.open("rb"):
+        with open_regular(origin):
             return str(origin)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

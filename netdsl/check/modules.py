@@ -5,7 +5,6 @@ import json
 import os
 import pkgutil
 import re
-import stat
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import field
@@ -17,6 +16,7 @@ from netdsl.check.values import CheckValue
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.did_you_mean import suggest
 from netdsl.parser import parse_partial
+from netdsl.reading import open_regular
 from netdsl.record import dataclass
 from netdsl.source import Source, Span
 from netdsl.tree_json import load_module
@@ -27,6 +27,8 @@ STD_MODULES = (*PRELUDE, "attention", "edges", "hyper")
 MAX_FILES = 1_000
 MAX_IMPORT_DEPTH = 32
 MAX_FILE_BYTES = 4 * 2**20
+#: In all imported files together.
+MAX_WORDS = 200_000
 
 Declaration = s.Block | s.Extern | s.Const | s.Recipe
 
@@ -75,6 +77,8 @@ class Library:
         self._std: dict[str, FileScope] = {}
         self._loading: list[str] = []
         self._prelude: dict[str, str] | None = None
+        #: Words and signs of the imported files.
+        self._words = 0
 
     # --- the standard library ---
 
@@ -224,6 +228,9 @@ class Library:
         content, identity = opened
         target = self._files.get(identity)
         if target is None:
+            self._words += len(_WORD_OR_SIGN.findall(content))
+            if self._words > MAX_WORDS:
+                return refuse("E0524", f"the imported files have more than {MAX_WORDS:,} words and signs together")
             shown = (
                 os.path.relpath(resolved, self.root)
                 if scope.source.path.startswith("<")
@@ -251,23 +258,17 @@ def _note_damage(scope: FileScope, diagnostics: Sequence[Diagnostic]) -> None:
 
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
 
 
 def read_text(path: Path) -> tuple[str, tuple[int, int]] | str:
     """A regular file's text and identity, read from one descriptor that follows no link; or why not."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        return error.strerror.lower() if error.strerror else str(error)
-    info = os.fstat(descriptor)
-    if not stat.S_ISREG(info.st_mode):
-        os.close(descriptor)
-        return "it is not a regular file"
-    try:
-        with os.fdopen(descriptor, "rb") as stream:
+        with open_regular(path, follows_links=False) as stream:
+            info = os.fstat(stream.fileno())
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        return error.strerror.lower() if error.strerror else str(error)
+        return (error.strerror or str(error)).lower()
     if len(data) > MAX_FILE_BYTES:
         return f"it is larger than {MAX_FILE_BYTES} bytes"
     try:

@@ -21,7 +21,7 @@ from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
 from netdsl.check.types import dim_symbol, tensor_type, written_axes
-from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, TensorValue, TupleValue
+from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, ListValue, TensorValue, TupleValue
 from netdsl.collector import deep_recursion, paused_collection
 from netdsl.diagnostics import NetError
 from netdsl.did_you_mean import suggest
@@ -199,7 +199,11 @@ def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -
             )
     for param in header.statics:
         if param.name in values:
-            value = statics.convert(body, values[param.name], param.type, param.span, f"`{param.name}`")
+            given = values[param.name]
+            body.checker.weigh(given, param.span)
+            if not _fits(given):
+                raise mistake("E0321", f"`{param.name}` is given a number that does not fit in 64 bits", param.span)
+            value = statics.convert(body, given, param.type, param.span, f"`{param.name}`")
         elif param.default is not None:
             value = statics.convert(
                 body, body.evaluate(param.default), param.type, param.default.span, f"`{param.name}`"
@@ -215,6 +219,12 @@ def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -
         bind_static(body, param, value)
         bound.append((param.name, value))
     return tuple(bound)
+
+
+def _fits(value: CheckValue) -> bool:
+    if isinstance(value, (ListValue, TupleValue)):
+        return all(map(_fits, value.items))
+    return not isinstance(value, int) or abs(value) < 2**63
 
 
 def free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
