@@ -127,5 +127,6 @@ _DRAW: dict[str, Draw] = {
         rng, shape, math.sqrt(2 / ((1 + n["a"] ** 2) * fans(shape)[0])), 0, w
     ),
     "orthogonal": lambda rng, shape, n, w: _orthogonal(rng, shape, n["gain"]),
+    "linspace": lambda rng, shape, n, w: np.broadcast_to(np.linspace(n["start"], n["stop"], shape[-1]), shape),
     "identity_matrix": lambda rng, shape, n, w: np.eye(shape[0], shape[1], dtype=w),
 }

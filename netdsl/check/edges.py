@@ -77,7 +77,8 @@ def _layer(
     template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
     if template is None:
         raise Silent
-    check_no_state(template, span)
+    if template.updates:
+        check_no_state(template, span)
     for entry in template.params:
         if not x.type.sizes[-1].is_const and entry.per in (None, "in"):
             raise mistake(
@@ -159,6 +160,8 @@ class Layer:
         self._lead, self._in, self._out = tuple(axes[:-1]), axes[-1], out
         self._facts, self._span = facts, span
         (self._x,) = template.inputs
+        #: States that outputs share, such as knots: they belong to the basis.
+        self._grids = frozenset(e.value for e in template.params if e.kind == "state" and e.per in ("in", "layer"))
         self._emit = Emitter(facts, span)
         self._now: dict[Value, Value] = {}
         self._forms: list[str] = []
@@ -168,7 +171,8 @@ class Layer:
         assert isinstance(self._edge.result, TensorValue)
         result = self._edge.result.value
         emit = Emitter(self._facts, self._span)
-        found = Decomposition(self._edge.nodes, [e.value for e in self._edge.params], self._x, emit)
+        learned = [e.value for e in self._edge.params if e.value not in self._grids]
+        found = Decomposition(self._edge.nodes, learned, self._x, emit)
         split = found.of(result)
         terms, rest = (merged(split.terms, emit), split.rest) if split.parts is None else ([], (result,))
         body = (*self._edge.nodes, *emit.nodes)
@@ -204,7 +208,9 @@ class Layer:
         return [Level(self._out, self._per(None, "out")), Level(self._in, self._per(None, "in"))]
 
     def _levels_of_input(self) -> list[Level]:
-        return [Level(axis, frozenset([self._x])) for axis in (*self._lead, self._in)]
+        own = frozenset(e.value for e in self._edge.params if e.value in self._grids and e.per == "in")
+        lead = [Level(axis, frozenset([self._x])) for axis in self._lead]
+        return [*lead, Level(self._in, own | {self._x})]
 
     @staticmethod
     def _unnamed(axes: Sequence[Axis]) -> tuple[Axis, ...]:

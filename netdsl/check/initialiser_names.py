@@ -29,6 +29,7 @@ INITIALISERS: dict[str, tuple[tuple[str, float | bool | None], ...]] = {
     "kaiming_normal": (("a", 0.0),),
     "orthogonal": (("gain", 1.0),),
     "identity_matrix": (),
+    "linspace": (("start", None), ("stop", None)),
 }
 #: How many leading axes number copies, each drawn on its own.
 STACKED = "stacked"
@@ -36,7 +37,7 @@ _ALIASES = {"zero": "zeros", "one": "ones"}
 #: Spreads: 0 makes every element alike, below 0 means nothing.
 _SPREADS = ("std", "bound", "gain")
 #: name -> (fewest, most) axes of a parameter that it can fill.
-_RANKS = {"orthogonal": (1, None), "identity_matrix": (2, 2)}
+_RANKS = {"orthogonal": (1, None), "identity_matrix": (2, 2), "linspace": (1, None)}
 
 
 def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:

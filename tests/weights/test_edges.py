@@ -129,6 +129,23 @@ def test_shapes_of_parameters_follow_what_they_are_per() -> None:
     } == {p.path: str(p.value.type) for p in net.graph.params}
 
 
+def test_knots_of_each_input_belong_to_the_basis() -> None:
+    net = netdsl.load(
+        "import std.edges: AdaptiveBSpline, BSpline\n"
+        "network A(x: f32[B, 4]) -> f32[B, 3] { x |> edges[3, AdaptiveBSpline] as phi }\n"
+        "network F(x: f32[B, 4]) -> f32[B, 3] { x |> edges[3, BSpline] as phi }\n"
+    )
+    assert forms(net["F"]) == forms(net["A"])
+    values = net["A"].weights(seed=0)
+    assert (4, 12) == values["phi.knots"].shape
+    x = np.random.default_rng(0).uniform(-0.99, 0.99, (50, 4)).astype(np.float32)
+    expected = net["F"].reference({"x": x}, weights={k: v for k, v in values.items() if k != "phi.knots"})["output"]
+    np.testing.assert_allclose(net["A"].reference({"x": x}, weights=values)["output"], expected, atol=1e-6)
+    module = net["A"].torch(weights=values)
+    np.testing.assert_allclose(module(torch.from_numpy(x)).detach(), expected, atol=1e-5)
+    assert "phi.knots" not in dict(module.named_parameters())
+
+
 def test_initialisers_with_fans_count_inputs_and_outputs_of_the_layer() -> None:
     edge = "edge E(x: float) -> float { param c: float ~ kaiming_normal[1.0]\n param d: float ~ normal[std=0.1]\n c * x + d }"
     net = netdsl.load(f"{edge}\nnetwork N(x: f32[B, 400]) -> f32[B, 300] {{ x |> edges[300, E] as phi }}")["N"]
@@ -146,7 +163,11 @@ def test_initialisers_with_fans_count_inputs_and_outputs_of_the_layer() -> None:
         ("edge E(x: float) -> float { x }", 'edges["3", E](x)', "E0324"),
         ("block E(x: float) -> float { x }", "edges[3, E](x)", "E0371"),
         ("edge E(x: float) -> float { param c: float per input ~ one\n c * x }", "edges[3, E](x)", "E0336"),
-        ("edge E(x: float) -> float { state s: float ~ one\n s * x }", "edges[3, E](x)", "E0367"),
+        (
+            "edge E(x: float) -> float { state s: float ~ one\n update s = 2 * s\n s * x }",
+            "edges[3, E](x)",
+            "E0367",
+        ),
         ("edge E(x: float) -> float { param c: float ~ one\n c * x }", "edges[3, E](x.T)", "E0212"),
     ],
 )
