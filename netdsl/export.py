@@ -39,9 +39,10 @@ def export_onnx(
     from netdsl.api import Report
     from netdsl.backends.onnx.model import build, node_count
     from netdsl.backends.onnx.serialize import to_files
-    from netdsl.passes.pipeline import run_pipeline
+    from netdsl.passes.pipeline import Row, run_pipeline
 
-    graph, rows = network.graph, ()
+    graph = network.graph
+    rows: tuple[Row, ...] = ()
     if bind:
         from netdsl.passes.specialize import specialized
 

@@ -137,11 +137,11 @@ def _refuse(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, frontier: S
     for tap in graph.taps:
         by = readers.get(tap.value, frozenset())
         if tap.is_weight and by & bound.keys() and by - bound.keys():
-            free = ", ".join(f"`{name}`" for name in sorted(by - bound.keys()))
+            others = ", ".join(f"`{name}`" for name in sorted(by - bound.keys()))
             raise NetError(
                 Diagnostic(
                     "E0603",
-                    f"the weights `{tap.path}` are made from the data: they hang on {free} beside what is bound",
+                    f"the weights `{tap.path}` are made from the data: they hang on {others} beside what is bound",
                     help="bind those inputs too, or leave the generator in the file",
                 )
             )
@@ -196,7 +196,7 @@ def _without(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, values: Ma
     taken = {param.path for param in graph.params}
     named = {tap.value: tap.path for tap in graph.taps}
     gone = {value for node in fixed.nodes if node.results[0] in fixed.given for value in node.results}
-    consts = []
+    consts: list[Param] = []
     for value, array in values.items():
         path = named.get(value) or f"specialized.{len(consts)}"
         while path in taken:

@@ -115,13 +115,14 @@ class Decomposition:
         return self._negated(self.of(node.operands[0]))
 
     def _negated(self, x: Linear) -> Linear:
-        terms = tuple(
-            Term(self.emit(Neg(), t.weight), t.basis) if t.weight is not None else Term(None, self.emit(Neg(), t.basis))
-            for t in x.terms
-            if t.weight is not None or t.basis is not None
-        )
+        terms = []
+        for term in x.terms:
+            if term.weight is not None:
+                terms.append(Term(self.emit(Neg(), term.weight), term.basis))
+            elif term.basis is not None:
+                terms.append(Term(None, self.emit(Neg(), term.basis)))
         parts = tuple(self._negated(part) for part in x.parts) if x.parts is not None else None
-        return replace(x, terms=terms, rest=tuple(self.emit(Neg(), value) for value in x.rest), parts=parts)
+        return replace(x, terms=tuple(terms), rest=tuple(self.emit(Neg(), value) for value in x.rest), parts=parts)
 
     def product(self, node: Node) -> Linear | None:
         left, right = node.operands
@@ -132,7 +133,8 @@ class Decomposition:
         return None
 
     def quotient(self, node: Node) -> Linear | None:
-        return self._scaled(*node.operands, lambda side, by: self.emit(Div(), side, by), node)
+        top, bottom = node.operands
+        return self._scaled(top, bottom, lambda side, by: self.emit(Div(), side, by), node)
 
     def _scaled(self, value: Value, factor: Value, scale: Callable[[Value, Value], Value], node: Node) -> Linear | None:
         """Every term of `value` scaled by a factor that reads parameters only, or inputs only."""

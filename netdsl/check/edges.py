@@ -117,12 +117,12 @@ def _decided(
             made.append(chosen[at] if len(chosen) == out else chosen[0])
         groups.setdefault(tuple(made), []).append(at)
     if len(groups) < 2:
-        one = {name: (chosen,) for name, chosen in zip(decisions, next(iter(groups), ()), strict=False)}
-        return _layer(call, ref, x, place_of_x, out, path, one, ())
+        alike: dict[str, tuple[int, ...]] = {n: (at,) for n, at in zip(decisions, next(iter(groups), ()), strict=False)}
+        return _layer(call, ref, x, place_of_x, out, path, alike, ())
     parts: list[TensorValue] = []
     order: list[int] = []
     for number, (made_, rows) in enumerate(sorted(groups.items())):
-        one = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
+        one: dict[str, tuple[int, ...]] = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
         where = (("of", path.removeprefix(body.path + ".")), ("rows", ", ".join(map(str, rows))))
         parts.append(_layer(call, ref, x, place_of_x, len(rows), join(path, str(number)), one, where))
         order += rows

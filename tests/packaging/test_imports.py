@@ -39,9 +39,12 @@ VERIFY = {
 API = {
     "netdsl.agreement",
     "netdsl.api",
+    "netdsl.choices",
     "netdsl.claims",
     "netdsl.doctor",
     "netdsl.export",
+    "netdsl.kan",
+    "netdsl.lowerings",
     "netdsl.runtime",
     "netdsl.show",
 }
@@ -57,7 +60,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "dims": ({"netdsl.dims", "netdsl.dim"}, {"diagnostics"}),
     "tensor_type": ({"netdsl.tensor_type", "netdsl.tolerance_table"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
-    "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers", "netdsl.instances"}, {"ops"}),
+    "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers", "netdsl.instances", "netdsl.substitute"}, {"ops"}),
     "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser", "netdsl.ir_source"}, {"ir"}),
     "verify": (VERIFY, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
