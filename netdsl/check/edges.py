@@ -27,7 +27,7 @@ from netdsl.ops.indexing import Take
 from netdsl.ops.pieces import Concat
 from netdsl.ops.product import Matmul
 from netdsl.ops.reduction import ReduceSum
-from netdsl.ops.shape import Broadcast, Reshape, Transpose
+from netdsl.ops.shape import Broadcast, Reshape, Transpose, Unsqueeze
 from netdsl.source import Span
 from netdsl.tensor_type import I64, Axis
 
@@ -225,6 +225,9 @@ class Layer:
         for node in nodes:
             self._emit.nodes.append(replace(node, operands=tuple(same.get(v, v) for v in node.operands)))
         result = same.get(result, result)
+        for at, level in enumerate(levels):
+            if not level.mapped:
+                result = self._emit(Unsqueeze(at), result)
         axes = tuple(level.axis.size for level in levels)
         whole = (*axes, *value.type.sizes)
         return result if result.type.sizes == whole else self._emit(Broadcast(whole), result)
