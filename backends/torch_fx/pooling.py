@@ -81,9 +81,18 @@ def _adaptive_avg_pool(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> t
 
 
 def _is_native(node: Node, op: MaxPool | AvgPool) -> bool:
-    """Whether torch's own attributes say it all; its `ceil_mode` makes a free size a constant when it is exported."""
-    is_free = not all(size.is_const for size in node.operand_types[0].sizes[2:])
-    return op.padding[::2] == op.padding[1::2] and not (op.ceil and is_free)
+    """Whether torch's own attributes say it all.
+
+    Its `ceil_mode` makes a free size a constant when it is exported, and `avg_pool3d` refuses an axis that is smaller
+    than its kernel before padding.
+    """
+    sizes = node.operand_types[0].sizes[2:]
+    is_free = not all(size.is_const for size in sizes)
+    if isinstance(op, AvgPool) and len(sizes) == 3 and any(op.padding):
+        is_small = any(not size.is_const or size.value < kernel for size, kernel in zip(sizes, op.kernel, strict=True))
+    else:
+        is_small = False
+    return op.padding[::2] == op.padding[1::2] and not (op.ceil and is_free) and not is_small
 
 
 def _whole_padding(op: MaxPool | AvgPool) -> tuple[int, ...]:

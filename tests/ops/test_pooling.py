@@ -40,6 +40,8 @@ POOLS: list[tuple[Pool, Shape]] = [
     (AvgPool((3, 4), (2, 3), (1, 0, 2, 1), count_include_pad=False, ceil=True), ("B", 2, "H", 9)),
     (AvgPool((2,), (3,), (1, 0), ceil=True), ("B", 2, "H")),
     (AvgPool((2, 2, 2), (2,), (1, 0, 0, 1, 0, 0), ceil=True), ("B", 2, 4, 5, "H")),
+    (AvgPool((2, 3, 2), (1,), (1, 1, 0, 0, 1, 1)), ("B", 2, 1, "H", 1)),
+    (AvgPool((4, 2, 2), (1,), (1,), count_include_pad=False), ("B", 2, "H", 2, 1)),
     (AdaptiveAvgPool((1, 1)), ("B", 3, "H", "W")),
     (AdaptiveAvgPool((2,)), ("B", 3, 6)),
     (AdaptiveAvgPool((3, 5)), ("B", 3, "H", "W")),
