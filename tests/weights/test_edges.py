@@ -181,3 +181,22 @@ def test_an_unused_edge_is_checked() -> None:
     unused = "edge E(x: float) -> float {{ {} }}\nnetwork N(x: f32[B]) -> f32[B] {{ x }}\n"
     assert ["E0300"] == [d.code for d in findings(unused.format("y + x"))]
     assert () == findings(unused.format("2 * x"))
+
+
+def test_a_kernel_of_edges_is_a_layer_of_edges_on_every_window() -> None:
+    net = netdsl.load(
+        f"import std.edges: conv_edges\n{EDGES}\n"
+        "network N(x: f32[B, 2, H, W]) -> float[..] where H >= 3, W >= 4 {\n"
+        "    x |> conv_edges[3, Hat, kernel=[3, 2], stride=[2, 1], padding=[1, 0]] as phi\n}\n"
+    )["N"]
+    weights = net.weights(seed=2)
+    p = {path.removeprefix("phi.edges."): np.asarray(value, np.float64) for path, value in weights.items()}
+    x = np.random.default_rng(0).standard_normal((2, 2, 5, 4)).astype(np.float32)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)))
+    expected = np.zeros((2, 3, 3, 3))
+    for b, j, r, s in np.ndindex(expected.shape):
+        window = padded[b, :, 2 * r : 2 * r + 3, s : s + 2].ravel()
+        expected[b, j, r, s] = sum(hat(float(v), p, "", j, i) for i, v in enumerate(window))
+    np.testing.assert_allclose(net.reference({"x": x}, weights=weights)["output"], expected, atol=1e-6)
+    found = net.torch(weights=weights)(torch.from_numpy(x)).detach()
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
