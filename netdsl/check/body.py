@@ -188,6 +188,8 @@ class Body:
             if isinstance(op, Unstack) and types[0].sizes[op.axis].is_const:
                 self.checker.limits.check_items(types[0].sizes[op.axis].value, span)
             results = op.infer(types, self.builder.facts)
+            if not (self.generic or self.checker.probing):
+                op.check_room(types, self.builder.facts)
         except ShapeError as error:
             from netdsl.check.origins import shape_mistake
 

@@ -31,6 +31,12 @@ class Op:
         """
         raise NotImplementedError(self.name)
 
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        """Demand what `infer` lets pass and only sizes at run time can break: that windows fit on their axes.
+
+        Raises: ShapeError: E0208: nothing says so.
+        """
+
     def axis_rank(self, types: tuple[TensorType, ...]) -> int:
         """The rank that negative `axis` and `axes` attributes count from."""
         return types[0].rank if types else 0

@@ -6,13 +6,17 @@ from typing import ClassVar, Self
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
 from netdsl.ops.windows import (
-    check_reach,
+    Need,
+    demand,
+    element_needs,
     extents,
     per_axis,
     per_side,
+    refuse,
     slid_axes,
     spatial_count,
     window_counts,
+    window_needs,
 )
 from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind, require_same_dtype, unify_axis
@@ -32,8 +36,8 @@ class Conv(Op):
 
     Shapes: x (N, C, *spatial), weight (O, C // groups, *kernel), bias (O,) -> (N, O, *out) where
             out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1.
-    Raises: ShapeError: E0204: channels or bias; E0209: a window larger than its padded axis; E0205: ranks; E0219:
-            attributes.
+    Raises: ShapeError: E0204: channels or bias; E0209: an empty axis, or a window larger than its padded axis; E0205:
+            ranks; E0219: attributes.
     Source: torch.nn.functional.conv1d, conv2d, conv3d; ONNX Conv, opset 11.
     """
 
@@ -68,11 +72,23 @@ class Conv(Op):
         _check_channels(x, weight, op.groups, facts)
         if bias:
             _check_bias(bias[0], weight.axes[0], facts, what="`conv`", at=0)
-        reach = extents(weight.sizes[2:], op.dilation)
-        check_reach(x, reach, op.padding, facts, what="`conv`")
-        _check_mode(op.mode, x, op.padding, facts)
-        counts = window_counts(x.sizes[2:], reach, op.stride, op.padding)
+        refuse(op._needs(x, weight), facts)
+        counts = window_counts(x.sizes[2:], extents(weight.sizes[2:], op.dilation), op.stride, op.padding)
         return (x.with_axes((x.axes[0], weight.axes[0], *slid_axes(x, counts, facts))),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        demand(self.normalised(types)._needs(types[0], types[1]), facts)
+
+    def _needs(self, x: TensorType, weight: TensorType) -> list[Need]:
+        """A window fits, and what the padding holds is there: `reflect` leaves the end out."""
+        needs = window_needs(x, extents(weight.sizes[2:], self.dilation), self.padding, what="`conv`")
+        for at, size in enumerate(x.sizes[2:], 2):
+            most = max(self.padding[2 * at - 4 : 2 * at - 2])
+            least = {"reflect": most + 1, "circular": most}.get(self.mode, 1)
+            if most and least > 1:
+                title = f"`{self.mode}` padding of {most} needs an axis of at least {least}"
+                needs.append(Need(at, size, Dim.of(least), f"{title}, found {size}", f"{title}, found {size}"))
+        return needs
 
     def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
         return results[0].sizes[0] * results[0].with_axes(results[0].axes[2:]).numel() * types[1].numel() * 2
@@ -87,7 +103,8 @@ class ConvTranspose(Op):
 
     Shapes: x (N, C, *spatial), weight (C, O // groups, *kernel), bias (O,) -> (N, O, *out) where
             out = (size - 1) * stride + dilation * (kernel - 1) + 1 + output_padding - before - after.
-    Raises: ShapeError: E0204: channels or bias; E0209: nothing is left; E0205: ranks; E0219: attributes.
+    Raises: ShapeError: E0204: channels or bias; E0209: an empty axis, or nothing is left; E0205: ranks; E0219:
+            attributes.
     Source: torch.nn.functional.conv_transpose1d, conv_transpose2d, conv_transpose3d; ONNX ConvTranspose, opset 11.
     """
 
@@ -128,19 +145,29 @@ class ConvTranspose(Op):
         channels = weight.axes[1] if op.groups == 1 else Axis(None, weight.sizes[1] * op.groups)
         if bias:
             _check_bias(bias[0], channels, facts, what=what, at=1)
-        sizes = full_sizes(x.sizes[2:], weight.sizes[2:], op)
-        counts = [
-            size - before - after for size, before, after in zip(sizes, op.padding[::2], op.padding[1::2], strict=True)
-        ]
-        for index, count in enumerate(counts):
-            if facts.prove("<", count, 1):
-                raise ShapeError(
-                    "E0209",
-                    f"the padding of {what} leaves nothing of an axis of size {sizes[index]}",
-                    operand=0,
-                    axes=((0, 2 + index),),
-                )
+        refuse(op._needs(x, weight), facts)
+        counts = op._counts(x, weight)
         return (x.with_axes((x.axes[0], channels, *slid_axes(x, counts, facts))),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        demand(self.normalised(types)._needs(types[0], types[1]), facts)
+
+    def _counts(self, x: TensorType, weight: TensorType) -> list[Dim]:
+        """The spatial sizes of the result."""
+        sizes = full_sizes(x.sizes[2:], weight.sizes[2:], self)
+        return [
+            s - before - after for s, before, after in zip(sizes, self.padding[::2], self.padding[1::2], strict=True)
+        ]
+
+    def _needs(self, x: TensorType, weight: TensorType) -> list[Need]:
+        """Each axis has elements, and something is left of the result's."""
+        needs = element_needs(x, what="`conv_transpose`")
+        sizes = full_sizes(x.sizes[2:], weight.sizes[2:], self)
+        for at, (size, count) in enumerate(zip(sizes, self._counts(x, weight), strict=True), 2):
+            wrong = f"the padding of `conv_transpose` leaves nothing of an axis of size {size}"
+            unknown = f"nothing says that the padding of `conv_transpose` leaves some of an axis of size {size}"
+            needs.append(Need(at, count, Dim.of(1), wrong, unknown))
+        return needs
 
     def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
         x, weight = types[:2]
@@ -179,6 +206,12 @@ class Each(Op):
             if index or t.sizes[0] != 1:
                 slices = unify_axis(slices, t.axes[0], facts, what=f"`{self.name}`", operands=(1, index))
         return (result.with_axes((slices, *result.axes)),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        try:
+            self.slice.check_room(self.slice_types(types), facts)
+        except ShapeError as error:
+            raise replace(error, axes=tuple((operand, at + 1) for operand, at in error.axes)) from None
 
     def flops(self, types: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> Dim:
         return results[0].sizes[0] * self.slice.flops(self.slice_types(types), self.slice_types(results))
@@ -295,22 +328,6 @@ def _meet(found: tuple[int, int, Axis], wanted: tuple[int, int, Axis], facts: Fa
         if error.code != "E0202":
             raise
         raise ShapeError("E0204", title, operand=found[0], axes=(found[:2], wanted[:2])) from None
-
-
-def _check_mode(mode: str, x: TensorType, padding: tuple[int, ...], facts: Facts) -> None:
-    """Raises: ShapeError: E0209: `reflect` needs an axis larger than its padding, `circular` one as large."""
-    if mode == "zeros":
-        return
-    for index, size in enumerate(x.sizes[2:]):
-        most = max(padding[2 * index : 2 * index + 2])
-        least = {"reflect": most + 1, "circular": most, "replicate": 1}[mode]
-        if most and facts.prove("<", size, least):
-            raise ShapeError(
-                "E0209",
-                f"`{mode}` padding of {most} needs an axis of at least {least}, found {size}",
-                operand=0,
-                axes=((0, 2 + index),),
-            )
 
 
 def _listed(words: tuple[str, ...]) -> str:

@@ -5,7 +5,19 @@ from typing import ClassVar, Self
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
-from netdsl.ops.windows import check_reach, extents, per_axis, per_side, slid_axes, spatial_count, window_counts
+from netdsl.ops.windows import (
+    Need,
+    demand,
+    element_needs,
+    extents,
+    per_axis,
+    per_side,
+    refuse,
+    slid_axes,
+    spatial_count,
+    window_counts,
+    window_needs,
+)
 from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, require_kind
 
@@ -21,7 +33,7 @@ class MaxPool(Op):
 
     Shapes: x (N, C, *spatial) -> (N, C, *out) where
             out = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1, rounded up with `ceil`.
-    Raises: ShapeError: E0209: a window larger than its padded axis; E0205: rank; E0219: attributes.
+    Raises: ShapeError: E0209: an empty axis, or a window larger than its padded axis; E0205: rank; E0219: attributes.
     Source: torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; ONNX MaxPool, opset 12.
     """
 
@@ -52,7 +64,14 @@ class MaxPool(Op):
         op = self.normalised(types)
         (x,) = types
         require_kind(x, ("float",), what="`max_pool`")
-        return (_pooled(x, op.kernel, op.stride, op.padding, op.dilation, op.ceil, facts, what="`max_pool`"),)
+        refuse(op._needs(x), facts)
+        return (_pooled(x, op.kernel, op.stride, op.padding, op.dilation, op.ceil, facts),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        demand(self.normalised(types)._needs(types[0]), facts)
+
+    def _needs(self, x: TensorType) -> list[Need]:
+        return window_needs(x, extents(self.kernel, self.dilation), self.padding, what="`max_pool`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +83,7 @@ class AvgPool(Op):
 
     Shapes: x (N, C, *spatial) -> (N, C, *out) where out = (size + before + after - kernel) // stride + 1, rounded up
             with `ceil`.
-    Raises: ShapeError: E0209: a window larger than its padded axis; E0205: rank; E0219: attributes.
+    Raises: ShapeError: E0209: an empty axis, or a window larger than its padded axis; E0205: rank; E0219: attributes.
     Source: torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; ONNX AveragePool, opset 11.
     """
 
@@ -93,8 +112,14 @@ class AvgPool(Op):
         op = self.normalised(types)
         (x,) = types
         require_kind(x, ("float",), what="`avg_pool`")
-        ones = (1,) * len(op.kernel)
-        return (_pooled(x, op.kernel, op.stride, op.padding, ones, op.ceil, facts, what="`avg_pool`"),)
+        refuse(op._needs(x), facts)
+        return (_pooled(x, op.kernel, op.stride, op.padding, (1,) * len(op.kernel), op.ceil, facts),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        demand(self.normalised(types)._needs(types[0]), facts)
+
+    def _needs(self, x: TensorType) -> list[Need]:
+        return window_needs(x, extents(self.kernel, (1,) * len(self.kernel)), self.padding, what="`avg_pool`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +147,15 @@ class AdaptiveAvgPool(Op):
         count = spatial_count(x, len(self.output), what=what)
         per_axis(self.output, count, what=what, attribute="output", least=1)
         require_kind(x, ("float",), what=what)
-        for index, size in enumerate(x.sizes[2:]):
-            if size == 0:
-                raise ShapeError("E0209", f"{what} needs elements, found an axis of size 0", axes=((0, 2 + index),))
+        refuse(element_needs(x, what=what), facts)
         axes = [
             axis if axis.size == size else Axis(None, Dim.of(size))
             for axis, size in zip(x.axes[2:], self.output, strict=True)
         ]
         return (x.with_axes((*x.axes[:2], *axes)),)
+
+    def check_room(self, types: tuple[TensorType, ...], facts: Facts) -> None:
+        demand(element_needs(types[0], what="`adaptive_avg_pool`"), facts)
 
 
 def _half_padding(
@@ -154,12 +180,8 @@ def _pooled(
     dilation: tuple[int, ...],
     ceil: bool,
     facts: Facts,
-    *,
-    what: str,
 ) -> TensorType:
-    reach = extents(kernel, dilation)
-    check_reach(x, reach, padding, facts, what=what)
-    counts = window_counts(x.sizes[2:], reach, stride, padding, ceil=ceil)
+    counts = window_counts(x.sizes[2:], extents(kernel, dilation), stride, padding, ceil=ceil)
     return x.with_axes((*x.axes[:2], *slid_axes(x, counts, facts)))
 
 

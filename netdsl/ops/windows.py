@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from netdsl.dims import Dim, Facts, dmin
+from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType
 
 MOST_SPATIAL_AXES = 3
@@ -92,19 +93,53 @@ def overhang(
     )
 
 
-def check_reach(x: TensorType, reach: Sequence[Dim], padding: Sequence[int], facts: Facts, *, what: str) -> None:
-    """Raises: ShapeError: E0209: a window is certainly larger than the padded axis."""
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A spatial axis needs `size >= least`. Args: wrong, unknown: titles where that is refuted, and undecided."""
+
+    axis: int
+    size: Dim
+    least: Dim
+    wrong: str
+    unknown: str
+
+
+def window_needs(x: TensorType, reach: Sequence[Dim], padding: Sequence[int], *, what: str) -> list[Need]:
+    """Each spatial axis has elements, and a window fits on it with its padding."""
+    needs = element_needs(x, what=what)
     for index, extent in enumerate(reach):
         size = x.sizes[2 + index]
-        padded = size + padding[2 * index] + padding[2 * index + 1]
-        if facts.prove("<", padded, extent):
-            added = "" if padded == size else f" ({padded} with its padding)"
-            raise ShapeError(
-                "E0209",
-                f"a window of {what} spans {extent}, more than the axis of size {size}{added}",
-                operand=0,
-                axes=((0, 2 + index),),
-            )
+        around = padding[2 * index] + padding[2 * index + 1]
+        added = f" ({size + around} with its padding)" if around else ""
+        title = f"a window of {what} spans {extent}"
+        wrong = f"{title}, more than the axis of size {size}{added}"
+        unknown = f"{title}, and nothing says that it fits on the axis of size {size}{added}"
+        needs.append(Need(2 + index, size, extent - around, wrong, unknown))
+    return needs
+
+
+def element_needs(x: TensorType, *, what: str) -> list[Need]:
+    """Each spatial axis has elements: no backend slides windows over nothing."""
+    title = f"{what} needs elements on each spatial axis"
+    return [
+        Need(at, size, Dim.of(1), f"{title}, found an axis of size {size}", f"{title}, and nothing says so of {size}")
+        for at, size in enumerate(x.sizes[2:], 2)
+    ]
+
+
+def refuse(needs: Sequence[Need], facts: Facts) -> None:
+    """Raises: ShapeError: E0209: a need is certainly not met."""
+    for need in needs:
+        if facts.prove(">=", need.size, need.least) is False:
+            raise ShapeError("E0209", need.wrong, operand=0, axes=((0, need.axis),))
+
+
+def demand(needs: Sequence[Need], facts: Facts) -> None:
+    """Raises: ShapeError: E0208: nothing says that a need is met; that of a window before that of elements."""
+    for need in reversed(needs):
+        if facts.prove(">=", need.size, need.least) is None:
+            help = f"add `where {need.size} >= {facts.simplify(need.least)}` to the header"
+            raise ShapeError("E0208", need.unknown, operand=0, axes=((0, need.axis),), help=help)
 
 
 def slid_axes(x: TensorType, counts: Sequence[Dim], facts: Facts) -> tuple[Axis, ...]:

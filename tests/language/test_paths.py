@@ -10,7 +10,7 @@ X = "(x: f32[B, 4]) -> f32[B, 4]"
 
 def test_a_call_is_named_after_its_block_in_snake_case() -> None:
     net = network(
-        "(x: f32[B, 4, H, W]) -> f32[B, 4, H, W]",
+        "(x: f32[B, 4, H, W]) -> f32[B, 4, H, W] where H >= 1, W >= 1",
         "x |> Conv2d[4, 1] |> GroupNorm[2] |> MyOwnHTTPBlock",
         before="""
 block MyOwnHTTPBlock(x: float[.., W]) -> float[.., W] {

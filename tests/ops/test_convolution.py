@@ -136,6 +136,36 @@ def test_result_axes_carry_the_right_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("op", "kernel", "least", "help"),
+    [
+        (Conv(), 3, 3, "H >= 3"),
+        (Conv(padding=(1,)), 3, 1, "H >= 1"),
+        (Conv(padding=(2,)), 3, 1, "H >= 1"),
+        (Conv(padding=(1,), dilation=(2,)), 3, 3, "H >= 3"),
+        (Conv(padding=(1,), mode="reflect"), 3, 2, "H >= 2"),
+        (Conv(padding=(2,), mode="circular"), 3, 2, "H >= 2"),
+        (ConvTranspose(), 1, 1, "H >= 1"),
+        (ConvTranspose((2,), padding=(2,)), 3, 2, "2 * H - 3 >= 1"),
+    ],
+)
+def test_a_free_axis_must_be_shown_to_hold_a_window(
+    op: Conv | ConvTranspose, kernel: int, least: int, help: str
+) -> None:
+    operands = tensor(F32, "B", 2, "H"), tensor(F32, 2, 2, kernel)
+
+    def at_least(size: int) -> Facts:
+        return Facts.EMPTY.with_fact(">=", Dim.of("H"), size)
+
+    op.check_room(operands, at_least(least))
+    with pytest.raises(ShapeError) as caught:
+        op.check_room(operands, at_least(least - 1))
+    assert ("E0208", ((0, 2),)) == (caught.value.code, caught.value.axes)
+    assert f"add `where {help}` to the header" == caught.value.help
+    empty = error(op, tensor(F32, "B", 2, 0), operands[1])
+    assert "E0209" == empty.code and "needs elements on each spatial axis, found an axis of size 0" in empty.title
+
+
+@pytest.mark.parametrize(
     ("code", "op", "shapes", "text"),
     [
         ("E0204", Conv(), [(1, 4, 5), (2, 3, 3)], "`conv` expects 3 input channels, found 4"),

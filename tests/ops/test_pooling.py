@@ -120,11 +120,43 @@ def test_result_axes_carry_the_right_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("op", "least"),
+    [
+        (MaxPool((2,)), 2),
+        (MaxPool((3,), padding=(1,)), 1),
+        (MaxPool((2,), padding=(1,)), 1),
+        (MaxPool((2,), ceil=True), 2),
+        (AvgPool((3,), padding=(1, 0)), 2),
+        (AdaptiveAvgPool((2,)), 1),
+    ],
+)
+def test_a_free_axis_must_be_shown_to_hold_a_window(op: MaxPool | AvgPool | AdaptiveAvgPool, least: int) -> None:
+    x = (tensor(F32, "B", 2, "H"),)
+    op.check_room(x, Facts.EMPTY.with_fact(">=", Dim.of("H"), least))
+    with pytest.raises(ShapeError) as caught:
+        op.check_room(x, Facts.EMPTY.with_fact(">=", Dim.of("H"), least - 1))
+    assert ("E0208", ((0, 2),)) == (caught.value.code, caught.value.axes)
+    assert f"add `where H >= {least}` to the header" == caught.value.help
+
+
+@pytest.mark.parametrize(
     ("code", "op", "shape", "text"),
     [
         ("E0209", MaxPool((4,)), (1, 1, 3), "a window of `max_pool` spans 4, more than the axis of size 3"),
         ("E0209", AvgPool((4,), padding=(0, 2)), (1, 1, 1), "the axis of size 1 (3 with its padding)"),
-        ("E0209", AdaptiveAvgPool((4,)), (1, 1, 0), "needs elements, found an axis of size 0"),
+        ("E0209", AdaptiveAvgPool((4,)), (1, 1, 0), "needs elements on each spatial axis, found an axis of size 0"),
+        (
+            "E0209",
+            MaxPool((2,), padding=(1,)),
+            (1, 1, 0),
+            "needs elements on each spatial axis, found an axis of size 0",
+        ),
+        (
+            "E0209",
+            AvgPool((2,), padding=(1,)),
+            (1, 1, 0),
+            "needs elements on each spatial axis, found an axis of size 0",
+        ),
         ("E0205", MaxPool((2, 2)), (1, 1, 3), "`max_pool` needs 4 axes (batch, channels, 2 spatial), found 3"),
         ("E0205", AdaptiveAvgPool((2, 2)), (1, 1, 3), "`adaptive_avg_pool` needs 4 axes"),
         ("E0219", MaxPool(()), (1, 1), "`max_pool` has 1 to 3 spatial axes, found 0"),

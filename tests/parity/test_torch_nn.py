@@ -28,7 +28,7 @@ def conv(rank: int, **options: Any) -> Case:
     torch_mode = {} if transposed else {"padding_mode": mode}
     return Case(
         f"x: f32[B, 4, {dims}] -> f32[B, 6, {out}] = x |> {kind}[6, kernel={given['kernel']}{brackets}]".replace(
-            " = x", " where " + ", ".join(f"{d} in 4..64" for d in dims.split(", ")) + " = x"
+            " = x", " where " + ", ".join(f"{d} in 5..64" for d in dims.split(", ")) + " = x"
         ),
         lambda: getattr(nn, kind)(4, 6, kernel, **options, **torch_mode),
         ((2, 4, *(11, 9, 8)[:rank]),),
@@ -61,7 +61,7 @@ def pool(kind: str, rank: int, **options: Any) -> Case:
     out = ("T2", "H2, W2", "D2, H2, W2")[rank - 1]
     kernel = options.pop("kernel")
     text = ", ".join([str(kernel), *(f"{k}={v}" for k, v in options.items())])
-    where = ", ".join(f"{d} in 4..64" for d in dims.split(", "))
+    where = ", ".join(f"{d} in 5..64" for d in dims.split(", "))
     return Case(
         f"x: f32[B, 3, {dims}] -> f32[B, 3, {out}] where {where} = x |> {kind}{rank}d[{text}]",
         lambda: getattr(nn, f"{kind}{rank}d")(kernel, **options),

@@ -67,6 +67,7 @@ CASES: dict[str, list[Case]] = {
             "f32[B, 6, T2]",
             "x |> Conv1d[6, kernel=3, stride=2, padding=2, dilation=2, groups=2]",
             LINES,
+            "where T >= 1",
         ),
         *(
             Case(
@@ -86,7 +87,7 @@ CASES: dict[str, list[Case]] = {
             "f32[B, 6, H2, W2]",
             "x |> Conv2d[6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2, bias=false]",
             IMAGES,
-            "where H >= 3",
+            "where H >= 3, W >= 1",
         ),
         *(
             Case(
@@ -105,7 +106,7 @@ CASES: dict[str, list[Case]] = {
             "f32[B, 4, D2, H2, W2]",
             "x |> Conv3d[4, (2, 3, 1), stride=(1, 2, 2), padding=(1, 0, 1), groups=2]",
             VOLUMES,
-            "where H >= 3",
+            "where D >= 1, H >= 3, W >= 1",
         ),
         Case(
             "x: f32[B, 2, D, H, W]",

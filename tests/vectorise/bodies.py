@@ -14,7 +14,7 @@ BODIES: dict[str, tuple[str, str, str]] = {
     "embedding": ("(i: idx[7][B, T]) -> f32[B, T, 4]", "i |> Embedding[7, 4]", ""),
     "layer_norm": ("(x: f32[B, 6]) -> f32[B, 6]", "x |> LayerNorm |> Linear[6]", ""),
     "convolution": (
-        "(x: f32[B, 2, H, W]) -> f32[B, 3, H, W]",
+        "(x: f32[B, 2, H, W]) -> f32[B, 3, H, W] where H >= 1, W >= 1",
         "x |> Conv2d[4, 3, padding=1] |> GroupNorm[2] |> silu |> Conv2d[3, 1]",
         "",
     ),
