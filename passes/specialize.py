@@ -134,7 +134,8 @@ def _refuse(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, frontier: S
                 Diagnostic("E0603", f"the output `{name}` would be a constant: every input it needs is bound")
             )
     readers = _readers(graph)
-    for tap in graph.taps:
+    makes_weights = any(tap.is_weight and tap.value in fixed.given for tap in graph.taps)
+    for tap in () if makes_weights else graph.taps:
         by = readers.get(tap.value, frozenset())
         if tap.is_weight and by & bound.keys() and by - bound.keys():
             others = ", ".join(f"`{name}`" for name in sorted(by - bound.keys()))

@@ -1,0 +1,66 @@
+"""Kolmogorov-Arnold attention: the operator is what its formula says, and is never a tensor over rows, functions and frequencies."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import netdsl
+from netdsl.diagnostics import NetError
+
+SPEC = netdsl.load(Path(__file__).parents[2] / "specs" / "kan" / "karat.net")
+N = 17
+
+
+def test_the_operator_is_a_loop_over_rows_functions_scores_and_frequencies(tmp_path: Path) -> None:
+    net = SPEC["Rows"].set(r=4)
+    values = net.weights(seed=1)
+    p = {name.removeprefix("operator."): np.asarray(v, np.float64) for name, v in values.items()}
+    a = np.random.default_rng(0).standard_normal((2, N, N)).astype(np.float32)
+    z = np.zeros((2, N, 4))
+    for b, row, unit, q in np.ndindex(2, N, 4, N):
+        for m in range(3):
+            angle = (m + 1) * float(a[b, row, q])
+            z[b, row, unit] += p["phi.a"][unit, q, m] * np.cos(angle) + p["phi.b"][unit, q, m] * np.sin(angle)
+    expected = z @ p["w.weight"].T
+    np.testing.assert_allclose(net.reference({"a": a}, weights=values)["z"], expected, atol=1e-6)
+    np.testing.assert_allclose(net.torch(weights=values)(torch.from_numpy(a)).detach(), expected, atol=1e-4)
+    net.onnx(tmp_path / "rows.onnx", weights=values)
+    (ran,) = onnxruntime.InferenceSession(tmp_path / "rows.onnx").run(None, {"a": a})
+    np.testing.assert_allclose(ran, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3, 11])
+def test_parameters_of_the_operators(count: int) -> None:
+    net = SPEC["KaratVit"].set(count=count)
+    operators = sum(p.value.type.numel().value for p in net.graph.params if ".operator." in p.path)
+    assert (2 * count + 1) * N * 12 * 3 * 12 == operators
+
+
+def test_no_tensor_holds_a_number_for_each_row_score_function_and_frequency() -> None:
+    graph = SPEC["Rows"].graph
+    sizes = [value.type.numel().evaluate({"B": 1}) for node in graph.walk() for value in node.results]
+    assert max(sizes) <= 3 * N * N < N * N * 12 * 3
+
+
+def test_with_linear_functions_it_is_a_product_of_matrices() -> None:
+    net = netdsl.load(
+        "edge Line(x: float) -> float {\n    param m: float ~ normal\n    m * x\n}\n"
+        "network Rows(a: f32[B, 17, 17]) -> z: f32[B, 17, 17] {\n"
+        "    a |> edges[12, Line] as phi |> Linear[17, bias=false] as w\n}\n"
+    )["Rows"]
+    values = net.weights(seed=0)
+    a = np.random.default_rng(0).standard_normal((3, N, N)).astype(np.float32)
+    expected = a @ values["phi.m"].T @ values["w.weight"].T
+    np.testing.assert_allclose(net.reference({"a": a}, weights=values)["z"], expected, atol=1e-5)
+
+
+def test_a_free_count_of_tokens_is_refused() -> None:
+    text = "import std.edges: Fourier\nnetwork F(a: f32[B, N, N]) -> f32[B, N, 12] { a |> edges[12, Fourier] as phi }\n"
+    with pytest.raises(NetError) as error:
+        netdsl.load(text)["F"]
+    (found,) = error.value.diagnostics
+    assert "E0212" == found.code
+    assert "`N`" in found.title

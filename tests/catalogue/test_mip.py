@@ -1,0 +1,99 @@
+"""Magnitude-invariant parametrisation: what a hypernetwork gives does not grow with what it gets."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import netdsl
+from tests.catalogue.training import train
+from tests.specs.catalogue import SPECS
+
+NETS = netdsl.load(SPECS / "hyper" / "mip.net")
+
+
+def test_the_encoding_has_one_norm() -> None:
+    net = netdsl.load(
+        "import std.hyper: unit_circle\nnetwork N(gamma: f32[B, 7]) -> e: f32[B, 14] { unit_circle(gamma) }"
+    )["N"]
+    gamma = np.random.default_rng(0).random((100, 7))
+    encoded = net.reference({"gamma": gamma})["e"]
+    np.testing.assert_allclose(np.square(encoded).sum(1), 7, atol=1e-6)
+    assert 100 == len(np.unique(encoded.round(9), axis=0))
+
+
+def generated(name: str, gamma: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Values that the heads give, one row a gamma."""
+    net = NETS[name].tap("heads")
+    x = np.zeros((len(gamma), 1, 2))
+    return np.asarray(net.reference({"x": x, "gamma": gamma[:, None]}, seed=seed)["heads"], np.float64)
+
+
+def test_a_plain_generator_scales_with_its_input() -> None:
+    gamma = np.random.default_rng(0).random(20)
+    for factor in (0.1, 0.5, 2.0):
+        scaled = factor * generated("Plain", gamma)
+        gap = np.linalg.norm(generated("Plain", factor * gamma) - scaled, axis=1) / np.linalg.norm(scaled, axis=1)
+        assert gap.max() < 1e-5
+
+
+def test_the_norm_of_predicted_weights_hardly_depends_on_the_input() -> None:
+    gamma = np.linspace(0, 1, 41)
+    for seed in range(10):
+        weights = NETS["Mip"].weights(seed=seed)
+        base = np.concatenate([array.ravel() for path, array in weights.items() if path.startswith("base.")])
+        norms = np.linalg.norm(base + generated("Mip", gamma, seed), axis=1)
+        assert norms.std() / norms.mean() < 0.15
+        plain = np.linalg.norm(generated("Plain", gamma, seed), axis=1)
+        assert plain.std() / plain.mean() > 0.5
+
+
+def test_weights_of_its_own_start_as_the_main_networks() -> None:
+    main = netdsl.load(
+        (SPECS / "hyper" / "mip.net").read_text("utf-8")
+        + "network Main(x: f32[B, 2]) -> f32[B, 1] { Target(x) as base }"
+    )["Main"]
+    ours, wanted = ([net.weights(seed=seed) for seed in range(40)] for net in (NETS["Mip"], main))
+    for path in wanted[0]:
+        spreads = [np.std([w[path] for w in draws]) for draws in (ours, wanted)]
+        assert spreads[1] == pytest.approx(spreads[0], rel=0.2)
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_rows_equal_a_loop_over_rows(rows: int, tmp_path: Path) -> None:
+    net = NETS["Mip"]
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, 9, 2)).astype(np.float32)
+    gamma = rng.random((rows, 1)).astype(np.float32)
+    loop = np.concatenate([net.reference({"x": x[[k]], "gamma": gamma[[k]]})["y"] for k in range(rows)])
+    assert (rows, 9, 1) == loop.shape
+    found = net.torch()(torch.from_numpy(x), torch.from_numpy(gamma)).detach()
+    np.testing.assert_allclose(found, loop, atol=1e-5)
+    net.onnx(tmp_path / "mip.onnx")
+    (ran,) = onnxruntime.InferenceSession(tmp_path / "mip.onnx").run(None, {"x": x, "gamma": gamma})
+    np.testing.assert_allclose(ran, loop, atol=1e-5)
+
+
+def final_loss(name: str, rate: float, seed: int) -> float:
+    """Error after training on y = sin(2π gamma x₁) + x₂."""
+    module = NETS[name].torch(seed=seed)
+
+    def error(g: torch.Generator, rows: int) -> torch.Tensor:
+        x, gamma = torch.rand(rows, 32, 2, generator=g) * 2 - 1, torch.rand(rows, 1, generator=g)
+        wanted = torch.sin(2 * torch.pi * gamma[:, None] * x[..., :1]) + x[..., 1:]
+        return (module(x, gamma) - wanted).square().mean()  # type: ignore[no-any-return]
+
+    train(module.parameters(), lambda g: error(g, 16), steps=1500, rate=rate, seed=seed)
+    with torch.no_grad():
+        return float(error(torch.Generator().manual_seed(99), 400))
+
+
+@pytest.mark.long
+def test_it_learns_better_than_the_plain_generator_at_most_rates() -> None:
+    wins = 0
+    for rate in (1e-2, 1e-3, 1e-4):
+        ours, plain = (np.mean([final_loss(name, rate, seed) for seed in range(3)]) for name in ("Mip", "Plain"))
+        wins += bool(ours <= 0.7 * plain)
+    assert wins >= 2
