@@ -91,3 +91,5 @@ def test_selection_finds_a_family_that_fits(target: str) -> None:
         optimizer.step()
     pooled = float(loss.detach()) ** 0.5
     assert pooled <= 1.1 * min(singles) or pooled < 1e-3, (pooled, singles)
+    if target == "wave":
+        assert pooled <= 0.5 * max(singles), (pooled, singles)
