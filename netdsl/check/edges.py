@@ -1,6 +1,6 @@
 """`edges[out, E](x)`: one function of one number per pair of input and output, summed over the inputs (rule R13)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl import syntax as s
@@ -20,7 +20,7 @@ from netdsl.check.report import Silent, mistake
 from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, print_static
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
-from netdsl.ir import Init, Node, Value
+from netdsl.ir import Init, Node, Tap, Value
 from netdsl.ops.creation import Constant, Full
 from netdsl.ops.elementwise import Add
 from netdsl.ops.indexing import Take
@@ -30,6 +30,9 @@ from netdsl.ops.reduction import ReduceSum
 from netdsl.ops.shape import Broadcast, Reshape, Transpose, Unsqueeze
 from netdsl.source import Span
 from netdsl.tensor_type import I64, Axis
+
+#: The label of the values of all functions of a layer.
+PAIRS = "pairs"
 
 
 def edges(call: MacroCall) -> CheckValue:
@@ -87,7 +90,7 @@ def _layer(
                 span,
                 others=((entry.span, "declared here"),),
             )
-    layer = Layer(template, x.type.axes, Axis(None, Dim.of(out)), body.builder.facts, span)
+    layer = Layer(template, x.type.axes, Axis(None, Dim.of(out)), body.builder.facts, span, body.checker.with_pairs)
     mapped = layer.template(ref, rows)
     received.outer = dict.fromkeys(received.outer, x.value)
     mapping = place(body, ref, mapped, received, path, span)
@@ -152,11 +155,17 @@ def _edge(call: MacroCall) -> BlockRef:
 class Layer:
     """The nodes of one layer of edges.
 
-    Args: template: the edge's body, on one number; axes: of the layer's input; out: the axis of its results.
+    Args:
+        template: the edge's body, on one number.
+        axes:  of the layer's input.
+        out:   the axis of its results.
+        with_pairs: the value of each function (.., out, in), before the sum over inputs, is tapped as `pairs`.
     """
 
-    def __init__(self, template: Template, axes: Sequence[Axis], out: Axis, facts: Facts, span: Span) -> None:
-        self._edge = template
+    def __init__(
+        self, template: Template, axes: Sequence[Axis], out: Axis, facts: Facts, span: Span, with_pairs: bool
+    ) -> None:
+        self._edge, self._with_pairs = template, with_pairs
         self._lead, self._in, self._out = tuple(axes[:-1]), axes[-1], out
         self._facts, self._span = facts, span
         (self._x,) = template.inputs
@@ -180,6 +189,7 @@ class Layer:
         for part in (*(self._product(body, term) for term in terms), *(self._every_pair(body, v) for v in rest)):
             total = part if total is None else self._emit(Add(), total, part)
         assert total is not None
+        taps = (Tap(PAIRS, self._pairs(body, result)),) if self._with_pairs else ()
         nodes = tuple(self._emit.nodes)
         x = self._now.setdefault(self._x, Value(self._x.type.with_axes(self._unnamed((*self._lead, self._in))), "x"))
         params = own_copies(self._edge, self._levels_of_params(), self._now, _start)
@@ -193,7 +203,7 @@ class Layer:
             params=params,
             nodes=nodes,
             instances=(),
-            taps=(),
+            taps=taps,
             result=TensorValue(total, type),
             digest=digest(nodes, (x,), (total,)),
             size=len(nodes),
@@ -222,8 +232,7 @@ class Layer:
         nodes, (result,), now = over_levels(needed, [value], levels, self._facts, self._span)
         same = {made: self._now[value] for value, made in now.items() if value in self._now}
         self._now.update({value: made for value, made in now.items() if value not in self._now})
-        for node in nodes:
-            self._emit.nodes.append(replace(node, operands=tuple(same.get(v, v) for v in node.operands)))
+        self._append(nodes, same)
         result = same.get(result, result)
         for at, level in enumerate(levels):
             if not level.mapped:
@@ -231,6 +240,13 @@ class Layer:
         axes = tuple(level.axis.size for level in levels)
         whole = (*axes, *value.type.sizes)
         return result if result.type.sizes == whole else self._emit(Broadcast(whole), result)
+
+    def _append(self, nodes: Sequence[Node], same: Mapping[Value, Value]) -> None:
+        """Add nodes of the edge's body; those that read no input are the same for every term, and are there once."""
+        known = {value for node in self._emit.nodes for value in node.results}
+        for node in nodes:
+            if known.isdisjoint(node.results):
+                self._emit.nodes.append(replace(node, operands=tuple(same.get(v, v) for v in node.operands)))
 
     # --- forms ---
 
@@ -294,7 +310,7 @@ class Layer:
         kept, (result,), now = over_levels(nodes.nodes, [made], levels, self._facts, self._span)
         whole = now.get(row, row)
         same = {whole: self._now.setdefault(self._x, whole)}
-        self._emit.nodes += [replace(n, operands=tuple(same.get(v, v) for v in n.operands)) for n in kept]
+        self._append(kept, same)
         return result
 
     def _product_of_rows(self, rows: Value, weight: Value) -> Value:
@@ -310,13 +326,17 @@ class Layer:
 
     def _every_pair(self, body: tuple[Node, ...], value: Value) -> Value:
         """The sum over inputs of what is not linear in its parameters, evaluated for every pair of input and output."""
+        self._forms.append("every pair of input and output")
+        return self._emit(ReduceSum((len(self._lead) + 1,)), self._pairs(body, value))
+
+    def _pairs(self, body: tuple[Node, ...], value: Value) -> Value:
+        """A value of the edge's body (.., out, in) for every pair."""
         lead = [Level(axis, frozenset([self._x])) for axis in self._lead]
         pairs = [
             Level(self._out, self._per(None, "out")),
             Level(self._in, self._per(None, "in") | {self._x}),
         ]
-        self._forms.append("every pair of input and output")
-        return self._emit(ReduceSum((len(lead) + 1,)), self._over(body, value, [*lead, *pairs]))
+        return self._over(body, value, [*lead, *pairs])
 
 
 def _start(init: Init, copies: int) -> Init:
