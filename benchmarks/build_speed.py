@@ -1,6 +1,6 @@
 """ViT-Tiny from text to ONNX, whole process against whole process.
 
-    python benchmarks/build_speed.py [--json] [--runs 5]
+    python benchmarks/build_speed.py [--json] [--runs 30]
 
 Ours: `netdsl build specs/vision/vit_tiny.net`. The peer: Python importing torch, building the same module and running
 `torch.onnx.export(dynamo=True)`. Processes alternate. Also: `netdsl check` as a whole process.
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from paired import ratio_of, report
 
+#: Runs of one side in a row.
+BLOCK = 10
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "specs" / "vision" / "vit_tiny.net"
 PEER = """
@@ -42,7 +44,7 @@ def seconds(command: list[str]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=30, help="of each side")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "vit.onnx")
@@ -54,12 +56,9 @@ def main() -> int:
         seconds(plain)
         seconds(check)
         times: dict[str, list[float]] = {"plain": [], "validated": [], "check": [], "peer": []}
-        for _ in range(options.runs):
-            for _ in range(3):
-                times["plain"].append(seconds(plain))
-                times["check"].append(seconds(check))
-            times["validated"].append(seconds(validated))
-            times["peer"].append(seconds(peer))
+        for _ in range(max(options.runs // BLOCK, 1)):
+            for command, name in ((plain, "plain"), (peer, "peer"), (check, "check"), (validated, "validated")):
+                times[name].extend(seconds(command) for _ in range(BLOCK))
     ratio = ratio_of(times["peer"], times["plain"])
     medians = {k: statistics.median(v) for k, v in times.items()}
     rows = [
