@@ -1,6 +1,21 @@
 """Which ops round: none at all, only results that their type does not hold, or always."""
 
-from netdsl.ops.activation import HardTanh, Relu, Relu6
+from netdsl.ops.activation import (
+    Celu,
+    Elu,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    LogSigmoid,
+    Mish,
+    Relu,
+    Relu6,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softplus,
+)
 from netdsl.ops.base import Op
 from netdsl.ops.comparison import OPS as COMPARISONS
 from netdsl.ops.creation import Constant, DimValue, Dropout, Eye, Full, Iota
@@ -14,7 +29,7 @@ from netdsl.ops.product import Einsum, Matmul
 from netdsl.ops.reduction import ReduceAll, ReduceAny, ReduceMax, ReduceMin, ReduceProd, ReduceSum
 from netdsl.ops.shape import OPS as SHAPES
 from netdsl.ops.sorting import OPS as ORDER
-from netdsl.ops.unary import Ceil, Floor, Round, Trunc
+from netdsl.ops.unary import Ceil, Erf, Floor, Round, Trunc
 
 #: Their results are elements of the operands, or small whole numbers.
 EXACT: frozenset[type[Op]] = frozenset(
@@ -52,3 +67,9 @@ EXACT_IF_HELD: frozenset[type[Op]] = frozenset(
         ScatterAlong,
     )
 )
+
+#: Their kernels are off by so many units of 1, however small the result: what cancels inside is about 1.
+SATURATES: frozenset[type[Op]] = frozenset(
+    (Celu, Elu, Erf, Gelu, HardSigmoid, HardSwish, LogSigmoid, Mish, Selu, Sigmoid, Silu, Softplus)
+)
+LOST_IN_SATURATION = 0.5

@@ -18,7 +18,7 @@ from netdsl.backends.reference.tables import TABLE
 from netdsl.ir import Node, Region, Value
 from netdsl.ops.comparison import Eq, Ge, Gt, Le, Lt, Ne
 from netdsl.ops.convolution import Conv, ConvTranspose
-from netdsl.ops.elementwise import Cast, FloorDiv, Mod, Pow, Sign
+from netdsl.ops.elementwise import Cast, Div, FloorDiv, Mod, Pow, Sign
 from netdsl.ops.image import GridSample, Resize
 from netdsl.ops.loop import Loop
 from netdsl.ops.normalisation import GroupNorm, LayerNorm
@@ -27,7 +27,7 @@ from netdsl.ops.softmax import LogSoftmax
 from netdsl.ops.sorting import ArgMax, ArgMin, Sort, TopK
 from netdsl.ops.unary import Ceil, Floor, Round, Trunc
 from netdsl.tensor_type import DType, TensorType
-from tests.random_networks.rounding import EXACT, EXACT_IF_HELD
+from tests.random_networks.rounding import EXACT, EXACT_IF_HELD, LOST_IN_SATURATION, SATURATES
 
 Array = NDArray[Any]
 #: One value in one case: the exact array, then one a noisy world (the same object where nothing was rounded).
@@ -140,6 +140,8 @@ def _lost(node: Node, exact: Sequence[Array]) -> Array | float:
     if x is None or not x.size:
         return 0.0
     largest = float(np.max(np.abs(x)))
+    if type(op) in SATURATES:
+        return LOST_IN_SATURATION
     if isinstance(op, LogSoftmax):
         return largest
     if isinstance(op, LayerNorm):
@@ -268,6 +270,8 @@ _GAPS: dict[type, Callable[[Node, Sequence[Views]], tuple[float, float]]] = {
     **dict.fromkeys((Floor, Ceil, Trunc), _to_whole(0.0)),
     Round: _to_whole(0.5),
     Sign: lambda node, operands: (_least(np.abs(operands[0][0])), error_of(operands[0])),
+    # 0 / 0 where a divisor cannot be told from 0.
+    Div: lambda node, operands: (_least(np.abs(operands[1][0])), error_of(operands[1])),
     **dict.fromkeys((Eq, Ne, Lt, Le, Gt, Ge), _apart),
     **dict.fromkeys((FloorDiv, Mod), _quotient),
     **dict.fromkeys((ArgMax, ArgMin, Sort, TopK), _order),
