@@ -137,17 +137,16 @@ def test_parts_that_do_not_divide_the_channels_are_an_error(n: int) -> None:
 
 def test_the_algebra_of_quaternions_is_learned() -> None:
     """Weights are compared, and not algebras: filters and algebra may be mixed by any invertible matrix."""
-    net = linear(4, 4, 4)
-    module = net.torch(seed=0)
-    fixed = torch.tensor([0.5, -1.0, 0.3, 0.8])
-    wanted = torch.einsum("nab,n->ab", torch.from_numpy(HAMILTON), fixed)
+    module = linear(16, 4, 16).torch(seed=0)
+    filters = np.random.default_rng(0).standard_normal((4, 4, 4)).astype(np.float32) / 4
+    wanted = torch.from_numpy(sum(np.kron(a, f) for a, f in zip(HAMILTON, filters, strict=True)))
 
     def loss(g: torch.Generator) -> torch.Tensor:
-        x = torch.randn(64, 4, generator=g)
+        x = torch.randn(64, 16, generator=g)
         return (module(x) - x @ wanted.T).square().mean()  # type: ignore[no-any-return]
 
     train(module.parameters(), loss, steps=1500, rate=1e-2, seed=0)
-    found = module(torch.eye(4)).detach().T
+    found = module(torch.eye(16)).detach().T
     assert (found - wanted).norm() / wanted.norm() < 1e-2
 
 
