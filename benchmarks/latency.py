@@ -22,7 +22,8 @@ import numpy as np, onnxruntime
 options = onnxruntime.SessionOptions()
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 name = session.get_inputs()[0].name
-x = np.random.default_rng(0).standard_normal((int(sys.argv[2]), 3, 224, 224)).astype(np.float32)
+shape = [int(sys.argv[2]), *map(int, sys.argv[4].split(","))]
+x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 for _ in range(10):
     session.run(None, {name: x})
 for _ in range(int(sys.argv[3])):
@@ -32,21 +33,25 @@ for _ in range(int(sys.argv[3])):
 """
 
 
-def block(path: Path, batch: int, runs: int) -> list[float]:
-    """Seconds of each run in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, "-c", WORKER, str(path), str(batch), str(runs)], check=True, capture_output=True, text=True
-    )
+IMAGE = (3, 224, 224)
+
+
+def block(path: Path, batch: int, runs: int, shape: tuple[int, ...] = IMAGE) -> list[float]:
+    """Seconds of each run in a fresh process; `shape` is that of one sample."""
+    sizes = ",".join(map(str, shape))
+    command = [sys.executable, "-c", WORKER, str(path), str(batch), str(runs), sizes]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [float(line) for line in done.stdout.split()]
 
 
-def paired(ours: Path, theirs: Path, batch: int, blocks: int, runs: int) -> Ratio:
+def paired(ours: Path, theirs: Path, batch: int, blocks: int, runs: int, *, shape: tuple[int, ...] = IMAGE) -> Ratio:
+    """Latency of two files, whose sessions are alive in turn."""
     a: list[float] = []
     b: list[float] = []
     for turn in range(blocks):
         sides = [(ours, a), (theirs, b)]
         for path, times in sides if turn % 2 == 0 else reversed(sides):
-            times.extend(block(path, batch, runs))
+            times.extend(block(path, batch, runs, shape))
     return ratio_of(a, b)
 
 
