@@ -30,6 +30,27 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    "E0605": Code(
+        "no such layer of edges",
+        "`netdsl.kan` works on layers that `edges` made outside of loops and of `each`. `update_grid` needs splines on "
+        "knots of their own, as `std.edges: AdaptiveBSpline`, also outside of loops.",
+        "",
+        "",
+    ),
+    "E0606": Code(
+        "functions that cannot be refined",
+        "`refine(net, finer, weights)` takes the same network with other statics: parameters of edges may have another "
+        "size if the edge is linear in them, and all others stay as they are.",
+        "",
+        "",
+    ),
+    "E0607": Code(
+        "nodes that cannot be pruned",
+        "`prune` drops outputs of a layer of edges whose width is a static of the network, of this layer alone, and "
+        "that nothing but layers of edges reads. What is left computes the same as before without these nodes.",
+        "",
+        "",
+    ),
     "E0720": Code(
         "weights that do not fit",
         "Every parameter needs one tensor of its shape, and none may be left over. The notes list each "

@@ -48,7 +48,8 @@ CODES: dict[str, Code] = {
     "E0801": Code(
         "a package that is not installed",
         "The command needs a package that is an extra of netdsl: PyTorch comes with `pip install 'netdsl[torch]'`, "
-        "ONNX Runtime with `pip install 'netdsl[cpu]'`, or `'netdsl[gpu]'` where there is a CUDA device. "
+        "ONNX Runtime with `pip install 'netdsl[cpu]'`, or `'netdsl[gpu]'` where there is a CUDA device, and "
+        "Matplotlib with `pip install 'netdsl[plot]'`. "
         "`netdsl doctor` shows what is there.",
         "",
         "",

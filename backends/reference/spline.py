@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 def _bspline(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
     op = node.op.normalised(node.operand_types)
     assert isinstance(op, BSpline)
-    values = _recursion(np.asarray(operands[0], np.float64), np.asarray(op.knots), op.order)
+    values = splines(np.asarray(operands[0], np.float64), np.asarray(op.knots), op.order)
     return (np.moveaxis(values, -1, op.axis),)
 
 
@@ -22,11 +22,11 @@ def _bspline_on(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Arra
     op = node.op.normalised(node.operand_types)
     assert isinstance(op, BSplineOn)
     x, knots = (np.asarray(a, np.float64) for a in operands)
-    return (np.moveaxis(_recursion(x, knots, op.order), -1, op.axis),)
+    return (np.moveaxis(splines(x, knots, op.order), -1, op.axis),)
 
 
-def _recursion(x: Floats, knots: Floats, order: int) -> Floats:
-    """The splines on the last axis. A weight outside of its spline's support does not count."""
+def splines(x: Floats, knots: Floats, order: int) -> Floats:
+    """The splines on `knots` at x, on a new last axis. A weight outside of its spline's support does not count."""
     x = x[..., None]
     basis = ((x >= knots[..., :-1]) & (x < knots[..., 1:])).astype(np.float64)
     basis = np.where(np.isnan(x), np.nan, basis)

@@ -45,6 +45,8 @@ class Checker:
     used_blocks: set[int] = field(default_factory=set)
     #: How many questions for a block's parameters, without a call, are open.
     probing: int = 0
+    #: Layers of edges tap the value of each function.
+    with_pairs: bool = False
     #: The network being checked, for messages about its free dimensions.
     network: s.Block | None = None
 

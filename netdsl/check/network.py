@@ -51,6 +51,8 @@ class Session:
     root: Path | None
     default_float: DType = F32
     limits: Limits | None = None
+    #: Layers of edges tap the value of each function, as `pairs`.
+    with_pairs: bool = False
 
     def __post_init__(self) -> None:
         self.reporter = Reporter()
@@ -60,9 +62,9 @@ class Session:
         self.file: FileScope = self.library.load(self.source, self.path)
 
     def checker(self, *, training: bool) -> Checker:
-        return Checker(
-            self.reporter, self.library, training, self.default_float, self.limits or Limits(), work=self.work
-        )
+        checker = Checker(self.reporter, self.library, training, self.default_float, self.limits or Limits())
+        checker.work, checker.with_pairs = self.work, self.with_pairs
+        return checker
 
     @property
     def networks(self) -> dict[str, s.Block]:

@@ -52,7 +52,17 @@ PATH_ONLY = {"netdsl.codes"}  # imports `netdsl` itself for `__path__`, to find 
 
 # Each layer, what it holds, and the layers directly to its left. A layer may import itself and everything to its left.
 LAYERS: dict[str, tuple[set[str], set[str]]] = {
-    "source": ({"netdsl.source", "netdsl.collector", "netdsl.did_you_mean", "netdsl.layout", "netdsl.record"}, set()),
+    "source": (
+        {
+            "netdsl.source",
+            "netdsl.collector",
+            "netdsl.did_you_mean",
+            "netdsl.layout",
+            "netdsl.reading",
+            "netdsl.record",
+        },
+        set(),
+    ),
     "diagnostics": ({"netdsl.diagnostics", "netdsl.codes", "netdsl.render", "netdsl.publish"}, {"source"}),
     "syntax": ({"netdsl.syntax"}, {"diagnostics"}),
     "parser": (PARSER, {"syntax"}),
@@ -68,7 +78,8 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "passes": ({"netdsl.passes"}, {"reference"}),
     "backends": ({"netdsl.backends"}, {"passes"}),
     "api": (API, {"backends", "formatter"}),
-    "names": ({"netdsl"}, {"api"}),
+    "kan": ({"netdsl.kan"}, {"api"}),
+    "names": ({"netdsl"}, {"kan"}),
     "cli": ({"netdsl.cli", "netdsl.__main__"}, {"names"}),
 }
 

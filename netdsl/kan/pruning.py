@@ -1,0 +1,99 @@
+"""Networks of edges without the nodes that matter least."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.api import Network
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.ir import Graph, Instance
+from netdsl.kan.layers import Array, Inputs, Weights, edge_layers, layer_at
+from netdsl.kan.scores import importance
+
+#: (path of a parameter, axis) pairs that have one entry for each node.
+Axes = frozenset[tuple[str, int]]
+
+
+def prune(
+    net: Network, weights: Weights, x: Inputs, hidden: Mapping[str, str], *, threshold: float = 1e-2
+) -> tuple[Network, dict[str, Array]]:
+    """The network with narrower hidden layers, and its weights.
+
+    A node stays where both its largest incoming and its largest outgoing score (see `Importance`) reach `threshold`;
+    of each layer the node with the largest score stays in any case. The result computes what `net` does when all
+    functions into and out of the nodes that go are 0.
+
+    Args:   hidden: for the path of each layer whose outputs are pruned, the static of `net` that is its width.
+    Raises: NetError: E0605: there is no such layer; E0607: the nodes cannot be taken out.
+    Source: Liu et al. 2024, section 2.2.1.
+    """
+    values = net.weights(weights)
+    layers = edge_layers(net)
+    scores = importance(net, values, x)
+    kept: dict[str, NDArray[np.intp]] = {}
+    axes: dict[str, Axes] = {}
+    for path, static in hidden.items():
+        width = layer_at(layers, path).outputs
+        readers = _readers(net.graph, path)
+        axes[path] = _axes(net, path, static, width, readers)
+        outgoing = np.max([scores[row.path].inputs for row in readers], axis=0)
+        node_scores = np.minimum(scores[path].outputs, outgoing)
+        stays = node_scores >= threshold
+        stays[np.argmax(node_scores)] = True
+        kept[path] = np.flatnonzero(stays)
+    pruned = net.set(**{static: len(kept[path]) for path, static in hidden.items()})
+    for path, places in axes.items():
+        for name, axis in places:
+            values[name] = np.take(values[name], kept[path], axis=axis)
+    return pruned, pruned.weights(values)
+
+
+def _readers(graph: Graph, path: str) -> list[Instance]:
+    """The layers of edges that read a layer's outputs.
+
+    Raises: NetError: E0607: something else does.
+    """
+    (row,) = (row for row in graph.instances if row.block == "edges" and row.path == path)
+    outputs = set(row.outputs)
+    readers = {
+        index: other
+        for index, other in enumerate(graph.instances)
+        if other.block == "edges" and not outputs.isdisjoint(other.inputs)
+    }
+    others = [node for node in graph.walk() if not outputs.isdisjoint(node.operands) and node.instance not in readers]
+    if others or not readers or any(value in outputs for _, value in graph.outputs):
+        what = f"`{others[0].op.name}` at {others[0].spans[0]}" if others else "the result of the network"
+        raise NetError(Diagnostic("E0607", f"nodes of `{path}` cannot be taken out: {what} needs all of them"))
+    return list(readers.values())
+
+
+def _axes(net: Network, path: str, static: str, width: int, readers: list[Instance]) -> Axes:
+    """The axes of parameters that grow with the width of a layer.
+
+    Raises: NetError: E0607: `static` is not its width, or of something else too.
+    """
+    same, wider = net.set(**{static: width}), net.set(**{static: width + 1})
+    before, after = _sizes(net.graph), _sizes(wider.graph)
+    if _sizes(same.graph) != before or _widths(wider.graph) != _widths(net.graph) | {path: width + 1}:
+        raise NetError(Diagnostic("E0607", f"`{static}` is not the width of `{path}`, which is {width}, alone"))
+    found = {
+        (name, axis)
+        for name, sizes in before.items()
+        for axis, (old, new) in enumerate(zip(sizes, after.get(name, sizes), strict=True))
+        if old != new
+    }
+    own = tuple(f"{row.path}." for row in readers)
+    for name, axis in sorted(found):
+        is_own = name.startswith(f"{path}.")
+        if not (axis == 0 if is_own else name.startswith(own)):
+            raise NetError(Diagnostic("E0607", f"`{static}` is not the width of `{path}` alone: `{name}` has it too"))
+    return frozenset(found)
+
+
+def _sizes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    return {p.path: tuple(size.value for size in p.value.type.sizes) for p in graph.params}
+
+
+def _widths(graph: Graph) -> dict[str, int]:
+    return {row.path: row.outputs[0].type.sizes[-1].value for row in graph.instances if row.block == "edges"}
