@@ -28,7 +28,7 @@ class Case:
     where: str = ""
 
     def network(self, **statics: Any) -> Network:
-        text = f"import std.attention\nnetwork N({self.inputs}) -> {self.result} {self.where} {{\n    {self.body}\n}}\n"
+        text = f"import std.attention\nimport std.edges\nimport std.hyper\nnetwork N({self.inputs}) -> {self.result} {self.where} {{\n    {self.body}\n}}\n"
         return load(text, **statics)["N"]
 
 
@@ -291,16 +291,64 @@ CASES: dict[str, list[Case]] = {
     "fourier_features": [
         Case("x: f32[B, N, 2]", "f32[B, N, 12]", "fourier_features[3](x)", ROWS),
     ],
+    "conv_edges": [
+        Case(
+            "x: f32[B, 2, 5, 6]",
+            "f32[B, 3, 3, 5]",
+            "x |> edges.conv_edges[3, edges.Fourier[2], kernel=[3, 2], stride=[2, 1], padding=[1, 0]]",
+            batches(),
+        )
+    ],
+    "Trunk": [
+        Case("x: f32[B, N, 4]", "f32[B, N, 5]", f"x |> hyper.Trunk[[6, 5]{more}]", ROWS)
+        for more in ("", ', act=tanh, fan="fan_out"')
+    ],
+    "unit_circle": [Case("x: f32[B, N, 3]", "f32[B, N, 6]", "x |> hyper.unit_circle", ROWS)],
+    "UnitLinear": [Case("x: f32[B, N, 4]", "f32[B, N, 5]", "x |> hyper.UnitLinear[5]", ROWS)],
+    "joined": [Case("x: f32[B, N, 3, 5]", "f32[B, N, 14]", "x |> hyper.joined[Linear[2, I=6]]", ROWS)],
+    **{
+        name: [
+            Case("x: f32[B, N, 4]", f"f32[B, N, {size}]", f"x |> hyper.{name}[{target}{more}]", ROWS)
+            for target, size in (("Linear[3, I=5]", 18), ("Mlp[[6], 2, I=5]", 50), ("LayerNorm[D=4]", 8))
+        ]
+        for name, more in (
+            ("Heads", ', "own"'),
+            ("AtOnce", ', "fan_out"'),
+            ("Components", ", width=6"),
+            ("Chunks", ", size=7, width=6"),
+        )
+    },
+    "Scaled": [Case("x: f32[B, N, 18]", "f32[B, N, 18]", "x |> hyper.Scaled[Linear[3, I=5]]", ROWS)],
+    "kronecker_sum": [
+        Case("a: f32[2, 2, 2], f: f32[2, 3, 4, 5]", "f32[6, 8, 5]", "hyper.kronecker_sum(a, f)", [{}]),
+        Case("a: f32[2, 2, 2], f: f32[2, 3, 4]", "f32[6, 8]", "hyper.kronecker_sum(a, f)", [{}]),
+    ],
+    "PhmLinear": [
+        Case("x: f32[B, N, 6]", "f32[B, N, 4]", f"x |> hyper.PhmLinear[4, n=2{bias}]", ROWS)
+        for bias in ("", ", bias=false")
+    ],
+    **{
+        f"PhcConv{axes}d": [
+            Case(
+                f"x: f32[B, 6, {sizes}]",
+                f"f32[B, 4, {out}]",
+                f"x |> hyper.PhcConv{axes}d[4, n=2, kernel=3, stride=2, padding=1{bias}]",
+                batches(),
+            )
+            for bias in ("", ", bias=false")
+        ]
+        for axes, sizes, out in ((1, "7", "4"), (2, "7, 6", "4, 3"), (3, "7, 6, 5", "4, 3, 3"))
+    },
 }
 
 
 def declared() -> set[str]:
-    """Every public block of the library."""
+    """Every public block of the library; an edge is no block that can be called."""
     names = set()
     for module in STD_MODULES:
         text = files("netdsl.std").joinpath(f"{module}.net").read_text("utf-8")
         items = parse(Source(module, text)).items
-        names |= {item.header.name for item in items if isinstance(item, Block)}
+        names |= {item.header.name for item in items if isinstance(item, Block) and item.kind != "edge"}
     return {name for name in names if not name.startswith("_")}
 
 
