@@ -13,8 +13,15 @@ Labels = tuple[str, ...]
 
 
 def _matmul(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
+    """A vector on the right is a column: ONNX Runtime 1.32 fuses a transpose and a vector wrongly."""
     dtype = node.result.type.dtype
-    (product,) = e.node("MatMul", *_widened(e, dtype, operands))
+    a, b = _widened(e, dtype, operands)
+    is_vector = [t.rank == 1 for t in node.operand_types]
+    if is_vector != [False, True]:
+        (product,) = e.node("MatMul", a, b)
+    else:
+        (column,) = e.node("Unsqueeze", b, e.constant([1], I64))
+        (product,) = e.node("Squeeze", e.node("MatMul", a, column)[0], e.constant([-1], I64))
     return (_narrowed(e, dtype, product),)
 
 

@@ -165,6 +165,19 @@ def test_large_weight_that_is_read_both_ways_is_stored_once() -> None:
     assert "Transpose" in op_types(model)
 
 
+def test_a_turned_tensor_times_a_vector_survives_optimization(tmp_path: Path) -> None:
+    b = Builder()
+    x, v = Value(tensor(F32, 3, "N", "B"), "x"), Value(tensor(F32, "N"), "v")
+    graph = b.graph({"x": x, "v": v}, {"y": b(Matmul(), b(Transpose((0, 2, 1)), x), v)})
+    rng = np.random.default_rng(0)
+    sizes = [(5, 6), (1, 2), (2, 1)]
+    compare(graph, [{"x": _f32(rng, 3, n, m), "v": _f32(rng, n)} for n, m in sizes], folder=tmp_path)
+
+
+def _f32(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.normal(size=shape).astype(np.float32)
+
+
 def test_unused_parameters_and_dead_nodes_are_left_out() -> None:
     b = Builder()
     x = Value(tensor(F32, "B", 4), "x")
