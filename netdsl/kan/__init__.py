@@ -1,8 +1,10 @@
-"""Learned functions after training: grids, importance and pruning for layers of `edges`."""
+"""Learned functions after training: grids, importance, pruning, plots and formulas for layers of `edges`."""
 
 from netdsl.kan.grids import update_grid
+from netdsl.kan.plots import plot
 from netdsl.kan.pruning import prune
 from netdsl.kan.refinement import refine
 from netdsl.kan.scores import Importance, importance
+from netdsl.kan.symbolic import Formula, Suggestions, suggest
 
-__all__ = ["Importance", "importance", "prune", "refine", "update_grid"]
+__all__ = ["Formula", "Importance", "Suggestions", "importance", "plot", "prune", "refine", "suggest", "update_grid"]

@@ -76,13 +76,11 @@ def _points(layer: EdgeLayer, new: Weights, reaching: Floats | None) -> Floats:
 
     Shapes: -> (n, in).
     """
-    ends = [np.asarray(op.knots)[op.order : op.order + op.grid + 1] for op in _uniform(layer.graph)]
-    breaks = [np.broadcast_to(row, (layer.inputs, len(row))) for row in ends]
-    breaks += [interior(np.asarray(new[path], np.float64), op.order) for path, op in _knots(layer.graph).items()]
-    if not breaks and reaching is not None and len(reaching):
+    found = breaks(layer, new)
+    if not found and reaching is not None and len(reaching):
         count = sum(np.asarray(new[p.path]).size for p in layer.graph.params) // (layer.inputs * layer.outputs) + 1
-        breaks = [np.linspace(reaching.min(axis=0), reaching.max(axis=0), count + 1, axis=1)]
-    if not breaks:
+        found = [np.linspace(reaching.min(axis=0), reaching.max(axis=0), count + 1, axis=1)]
+    if not found:
         raise NetError(
             Diagnostic(
                 "E0606",
@@ -91,8 +89,19 @@ def _points(layer: EdgeLayer, new: Weights, reaching: Floats | None) -> Floats:
             )
         )
     places = (np.arange(_POINTS) + 0.5) / _POINTS
-    parts = [b[:, :-1, None] + np.diff(b, axis=1)[:, :, None] * places for b in breaks]
+    parts = [b[:, :-1, None] + np.diff(b, axis=1)[:, :, None] * places for b in found]
     return np.concatenate([part.reshape(layer.inputs, -1) for part in parts], axis=1).T
+
+
+def breaks(layer: EdgeLayer, weights: Weights) -> list[Floats]:
+    """The knots of each basis of splines, without those outside of its range.
+
+    Shapes: of each (in, intervals + 1).
+    """
+    ends = [np.asarray(op.knots)[op.order : op.order + op.grid + 1] for op in _uniform(layer.graph)]
+    found: list[Floats] = [np.broadcast_to(row, (layer.inputs, len(row))) for row in ends]
+    own = _knots(layer.graph).items()
+    return found + [interior(np.asarray(weights[path], np.float64), op.order) for path, op in own]
 
 
 def _uniform(graph: Graph) -> list[BSpline]:
