@@ -5,8 +5,8 @@ from netdsl.codes import Code
 CODES: dict[str, Code] = {
     "E0521": Code(
         "too many nodes",
-        "The unrolled network has more nodes and calls than the limit of 200,000, which `--max-nodes` raises, or all "
-        "networks of a file, in both modes, have more than twice as many.",
+        "The unrolled networks of a file have more nodes and calls together than the limit of 200,000, which "
+        "`--max-nodes` raises.",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99_999 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
         "network A(x: f32[4]) -> f32[4] {\n    repeat 99 {\n        x = x + 1 + x * 2 - x\n    }\n    x\n}\n",
     ),

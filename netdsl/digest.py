@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from netdsl.ir import Node, Value
+from netdsl.ops.base import Op
+from netdsl.tensor_type import TensorType
 
 
 def digest(nodes: Iterable[Node], inputs: Sequence[Value], outputs: Sequence[Value]) -> str:
@@ -15,20 +17,33 @@ def digest(nodes: Iterable[Node], inputs: Sequence[Value], outputs: Sequence[Val
     for value in inputs:
         numbers.setdefault(value, len(numbers))
     lines: list[str] = []
-    _describe(nodes, numbers, lines)
+    _describe(nodes, numbers, lines, {})
     lines.append(",".join(str(numbers.setdefault(v, len(numbers))) for v in outputs))
     return hashlib.sha1("\n".join(lines).encode()).hexdigest()
 
 
-def _describe(nodes: Iterable[Node], numbers: dict[Value, int], lines: list[str]) -> None:
+#: Texts of ops and types by identity, with what they are texts of, so that no other object gets that identity.
+_Texts = dict[int, tuple[Op | TensorType, str]]
+
+
+def _describe(nodes: Iterable[Node], numbers: dict[Value, int], lines: list[str], texts: _Texts) -> None:
     for node in nodes:
-        operands = ",".join(str(numbers.setdefault(v, len(numbers))) for v in node.operands)
-        lines.append(f"{node.op!r}({operands})")
+        operands = ",".join([str(numbers.setdefault(v, len(numbers))) for v in node.operands])
+        lines.append(f"{_text(node.op, texts)}({operands})")
         for region in node.regions:
             for value in region.arguments:
                 numbers.setdefault(value, len(numbers))
-            _describe(region.nodes, numbers, lines)
+            _describe(region.nodes, numbers, lines, texts)
             lines.append("}" + ",".join(str(numbers.setdefault(v, len(numbers))) for v in region.results))
         for value in node.results:
             numbers.setdefault(value, len(numbers))
-            lines.append(str(value.type.without_names()))
+            lines.append(_text(value.type, texts))
+
+
+def _text(thing: Op | TensorType, texts: _Texts) -> str:
+    """Copies of a node share its op and its types, so each is written once."""
+    known = texts.get(id(thing))
+    if known is None:
+        text = str(thing.without_names()) if isinstance(thing, TensorType) else repr(thing)
+        known = texts[id(thing)] = (thing, text)
+    return known[1]

@@ -20,7 +20,7 @@ class Work:
 
     Args:
         steps: see `Limits.steps`.
-        nodes: of all networks, in both modes.
+        nodes: of all networks, in evaluation mode.
         memos: checked bodies by mode and float type, which the networks share.
     """
 
@@ -34,7 +34,7 @@ class Limits:
     """All can be raised by a flag of the command line.
 
     Args:
-        nodes:     expanded graph nodes.
+        nodes:     expanded graph nodes of all networks of a file.
         turns:     product of nested `repeat` and `for` counts.
         depth:     nested block calls.
         levels:    expressions and bodies inside of each other, over all nested calls.
@@ -71,17 +71,7 @@ class Limits:
         if count > self.nodes:
             raise mistake(
                 "E0521",
-                f"the network expands to more than {self.nodes:,} nodes",
-                span,
-                help="raise the limit with `--max-nodes` if this is meant",
-            )
-
-    def check_all_nodes(self, count: int, span: Span) -> None:
-        """Raises: Mistake E0521: the networks of a file, in both modes, are too large together."""
-        if count > 2 * self.nodes:
-            raise mistake(
-                "E0521",
-                f"the networks of this file expand to more than {2 * self.nodes:,} nodes together",
+                f"the networks of this file expand to more than {self.nodes:,} nodes",
                 span,
                 help="raise the limit with `--max-nodes` if this is meant",
             )

@@ -96,7 +96,7 @@ def scan(body: "Body", expr: s.Loop) -> CheckValue:
     ended, yielded = [v.value for v in ends], [v.value for v, _ in yields]
     region, captured, moved = isolate(nodes, [*own, *(s.inside for s in changed)], [*ended, *left, *yielded])
     rows = body.builder.instances
-    for i in range(first_instance, len(rows)):
+    for i in range(first_instance, len(rows)) if moved else ():
         row = rows[i]
         rows[i] = replace(
             row, inputs=tuple(moved.get(v, v) for v in row.inputs), outputs=tuple(moved.get(v, v) for v in row.outputs)

@@ -175,8 +175,8 @@ def _network(
             if len(checker.reporter.diagnostics) > before:
                 return None
             checker.limits.check_params([p.type for p in template.params], header.name_span)
-            checker.work.nodes += template.size
-            checker.limits.check_all_nodes(checker.work.nodes, header.name_span)
+            checker.work.nodes += 0 if checker.training else template.size
+            checker.limits.check_nodes(checker.work.nodes, header.name_span)
             return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
         except Mistake as error:
             checker.reporter.add(error.diagnostic)
