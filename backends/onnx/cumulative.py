@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.backends.onnx.kernels import NUMBERS, cast, kernel_type
+from netdsl.backends.onnx.kernels import NUMBERS, SUMS, cast, kernel_type
 from netdsl.backends.onnx.masks import places
 from netdsl.backends.onnx.reduction import reduce
 from netdsl.backends.onnx.shape import reshape
@@ -80,7 +80,7 @@ def _cumprod(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ..
     op = node.op
     assert isinstance(op, CumProd)
     t = node.result.type
-    via = kernel_type(t.dtype, NUMBERS)
+    via = kernel_type(t.dtype, SUMS)
     products = _Products(e, via, op.axis, op.exclusive, op.reverse)
     x, size = cast(e, operands[0], t.dtype, via), t.axes[op.axis].size
     if size.is_const and size.value <= _BLOCK:

@@ -1,10 +1,12 @@
 """Element types for which ONNX Runtime has a kernel on the CPU, and casts to the nearest one where it has none."""
 
 from netdsl.backends.onnx.context import Emitter
-from netdsl.tensor_type import F32, I32, U8, DType
+from netdsl.tensor_type import F32, I32, I64, U8, DType
 
 FLOATS = frozenset(("f16", "f32", "f64"))
 NUMBERS = FLOATS | {"i64", "i32"}
+#: ReduceSum and ReduceProd compute in float64 and end at the last number of the type: i32 does not wrap around.
+SUMS = FLOATS | {"i64"}
 
 
 def kernel_type(dtype: DType, kernels: frozenset[str]) -> DType:
@@ -16,7 +18,9 @@ def kernel_type(dtype: DType, kernels: frozenset[str]) -> DType:
         return dtype.storage
     if dtype.kind == "bool":
         return U8 if "u8" in kernels else I32
-    return F32 if dtype.is_float else I32
+    if dtype.is_float:
+        return F32
+    return I32 if "i32" in kernels else I64
 
 
 def cast(e: Emitter, x: str, dtype: DType, to: DType) -> str:

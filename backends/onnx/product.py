@@ -32,7 +32,7 @@ def _einsum(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...
     dtype = node.result.type.dtype
     plan = contract(parse_pattern(op.pattern), op.sizes, node.operand_types, None)
     xs = []
-    for x, shape, t in zip(_widened(e, dtype, operands), plan.shapes, node.operand_types, strict=True):
+    for x, shape, t in zip(_widened(e, dtype, operands, I64), plan.shapes, node.operand_types, strict=True):
         xs.append(x if shape == t.sizes else e.node("Reshape", x, e.shape(shape), allowzero=1)[0])
     later = [set(plan.output).union(*plan.labels[index + 1 :]) for index in range(len(xs))]
     held, labels = _reduced(e, plan, xs[0], plan.labels[0], later[0])
@@ -43,7 +43,7 @@ def _einsum(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...
     (held,) = _transposed(e, held, labels, plan.output)
     if plan.merges:
         (held,) = e.node("Reshape", held, e.shape(node.result.type.sizes), allowzero=1)
-    return (_narrowed(e, dtype, held),)
+    return (_narrowed(e, dtype, held, I64),)
 
 
 def _reduced(e: Emitter, plan: Contraction, x: str, labels: Labels, kept: set[str]) -> tuple[str, Labels]:
@@ -118,15 +118,15 @@ def _transposed(e: Emitter, x: str, labels: Labels, wanted: Labels) -> tuple[str
     return e.node("Transpose", x, perm=[labels.index(label) for label in wanted])
 
 
-def _widened(e: Emitter, dtype: DType, xs: Sequence[str]) -> list[str]:
-    """Integers as ONNX Runtime multiplies them: i32 at least. Wrapping commutes with sums and products."""
-    if not dtype.is_int or dtype.bits >= 32:
+def _widened(e: Emitter, dtype: DType, xs: Sequence[str], least: DType = I32) -> list[str]:
+    """Integers as ONNX Runtime multiplies (i32 at least) and sums them (i64). Wrapping commutes with both."""
+    if not dtype.is_int or dtype.bits >= least.bits:
         return list(xs)
-    return [e.node("Cast", x, to=e.tensor_dtype(I32))[0] for x in xs]
+    return [e.node("Cast", x, to=e.tensor_dtype(least))[0] for x in xs]
 
 
-def _narrowed(e: Emitter, dtype: DType, x: str) -> str:
-    if not dtype.is_int or dtype.bits >= 32:
+def _narrowed(e: Emitter, dtype: DType, x: str, least: DType = I32) -> str:
+    if not dtype.is_int or dtype.bits >= least.bits:
         return x
     return e.node("Cast", x, to=e.tensor_dtype(dtype))[0]
 

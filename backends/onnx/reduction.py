@@ -1,7 +1,7 @@
 """Reductions over axes."""
 
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.backends.onnx.kernels import FLOATS, NUMBERS, cast, kernel_type
+from netdsl.backends.onnx.kernels import FLOATS, NUMBERS, SUMS, cast, kernel_type
 from netdsl.dims import Dim, dmax
 from netdsl.ir import Node
 from netdsl.ops.base import Op
@@ -93,9 +93,9 @@ def _variance(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
 
 
 TABLE: dict[type[Op], Lower] = {
-    ReduceSum: lower_reduction("ReduceSum", NUMBERS),
+    ReduceSum: lower_reduction("ReduceSum", SUMS),
     ReduceMean: lower_reduction("ReduceMean", FLOATS),
-    ReduceProd: lower_reduction("ReduceProd", NUMBERS),
+    ReduceProd: lower_reduction("ReduceProd", SUMS),
     ReduceMax: _extremum,
     ReduceMin: _extremum,
     ReduceAny: _logical,

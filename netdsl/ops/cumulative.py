@@ -34,7 +34,7 @@ class CumSum(Op):
 class CumProd(Op):
     """At each place of `axis`, the product of the elements up to it. Integers wrap around.
 
-    Exact zeros stay exact, also for their neighbours.
+    Exact zeros stay exact, also for their neighbours. ONNX Runtime multiplies integers exactly as far as 2**53.
 
     Shapes: x (..) -> the same.
     Args:   exclusive: without the element itself, so that the first result is 1.

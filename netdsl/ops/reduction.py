@@ -58,7 +58,7 @@ _ONE = Axis(None, Dim.of(1))
 
 
 class ReduceSum(Reduction):
-    """The sum over `axes`; 0 over none. Integers wrap around.
+    """The sum over `axes`; 0 over none. Integers wrap around; ONNX Runtime adds them exactly as far as 2**53.
 
     Shapes: x (..) -> (..) without `axes`.
     Raises: ShapeError: E0217: bool elements; E0206.
@@ -83,7 +83,7 @@ class ReduceMean(Reduction):
 
 
 class ReduceProd(Reduction):
-    """The product over `axes`; 1 over none. Integers wrap around.
+    """The product over `axes`; 1 over none. Integers wrap around; ONNX Runtime multiplies them exactly as far as 2**53.
 
     Shapes: x (..) -> (..) without `axes`.
     Raises: ShapeError: E0217: bool elements; E0206.

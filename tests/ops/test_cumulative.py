@@ -27,6 +27,12 @@ def test_running_totals_keep_their_type(op: type[CumSum | CumProd], dtype: DType
     check_op(op(1, exclusive=True), (TensorType(dtype, tensor(F32, "A", "B").axes), sampler), opsets=(18, 23))
 
 
+@pytest.mark.parametrize("op", [CumSum, CumProd])
+def test_i32_wraps_around_where_it_is_exceeded(op: type[CumSum | CumProd]) -> None:
+    high = 2**31 - 1 if op is CumSum else 2**15
+    check_op(op(0), (tensor(I32, 3, "B"), integers(-high, high)), opsets=(21,))
+
+
 @pytest.mark.parametrize(("exclusive", "reverse"), DIRECTIONS)
 def test_products_of_long_axes_agree(exclusive: bool, reverse: bool) -> None:
     op = CumProd(1, exclusive, reverse)

@@ -59,6 +59,7 @@ def test_integer_products_wrap_around(dtype: DType) -> None:
     big = integers(0, high)
     check_op(Matmul(), (tensor(dtype, "N", 5), big), (tensor(dtype, 5, 3), big))
     check_op(Einsum("i k, j k, m -> i j"), (tensor(dtype, "N", 5), big), (tensor(dtype, 3, 5), big), tensor(dtype, 2))
+    check_op(Einsum("i k -> i"), (tensor(dtype, "N", 5), big))
 
 
 def test_matmul_keeps_row_and_column_names() -> None:

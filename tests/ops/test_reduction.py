@@ -54,6 +54,12 @@ def test_integers_wrap_around_in_their_own_type(op: type[Reduction], dtype: obje
     check_op(op(axes=(0,)), (TensorType(dtype, tensor(F32, "A", "B").axes), sampler), opsets=(21,))
 
 
+@pytest.mark.parametrize("op", [ReduceSum, ReduceProd])
+def test_i32_wraps_around_where_it_is_exceeded(op: type[Reduction]) -> None:
+    high = 2**31 - 1 if op is ReduceSum else 2**15
+    check_op(op(axes=(0,)), (tensor(I32, 3, "B"), integers(-high, high)), opsets=(21,))
+
+
 @pytest.mark.parametrize("op", [ReduceAny, ReduceAll])
 @pytest.mark.parametrize(("axes", "keep"), [((1,), False), ((0, 2), True), ((), False)])
 def test_any_and_all_agree_in_all_backends(op: type[Reduction], axes: tuple[int, ...], keep: bool) -> None:
