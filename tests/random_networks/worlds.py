@@ -18,11 +18,13 @@ from netdsl.backends.reference.tables import TABLE
 from netdsl.ir import Node, Region, Value
 from netdsl.ops.comparison import Eq, Ge, Gt, Le, Lt, Ne
 from netdsl.ops.convolution import Conv, ConvTranspose
+from netdsl.ops.cumulative import CumProd
 from netdsl.ops.elementwise import Cast, Div, FloorDiv, Mod, Pow, Sign
 from netdsl.ops.image import GridSample, Resize
 from netdsl.ops.loop import Loop
 from netdsl.ops.normalisation import GroupNorm, LayerNorm
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
+from netdsl.ops.reduction import ReduceProd
 from netdsl.ops.softmax import LogSoftmax
 from netdsl.ops.sorting import ArgMax, ArgMin, Sort, TopK
 from netdsl.ops.unary import Ceil, Floor, Round, Trunc
@@ -75,6 +77,7 @@ def evaluate(node: Node, operands: Sequence[Views], case: Case) -> tuple[Views, 
         return _loop(node, node.op, operands, case)
     _require_defined(node, [views[0] for views in operands])
     _require_legal(node, [views[0] for views in operands], case)
+    _require_products(node, [views[0] for views in operands])
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is NaN, which is declined below
@@ -175,6 +178,21 @@ def _require_defined(node: Node, exact: Sequence[Array]) -> None:
                 raise Declined("a large power")
 
 
+def _require_products(node: Node, exact: Sequence[Array]) -> None:
+    """Products of parts, in any order, neither overflow nor vanish before they grow."""
+    op, dtype = node.op, node.result.type.dtype
+    if not isinstance(op, (ReduceProd, CumProd)):
+        return
+    (x,) = exact
+    axes = (op.axis,) if isinstance(op, CumProd) else op.axes_of(node.operands[0].type)
+    sizes = np.where(x == 0, 1.0, np.abs(x.astype(np.float64)))
+    with np.errstate(over="ignore", under="ignore"):
+        grown = float(np.max(np.prod(np.maximum(sizes, 1.0), axes), initial=1.0))
+        shrunk = float(np.min(np.prod(np.minimum(sizes, 1.0), axes), initial=1.0))
+    if grown > LARGEST.get(dtype.name, LARGEST_INT) or (grown > 1.0 and shrunk < TINY.get(dtype.name, 0.0)):
+        raise Declined("parts of a product that overflow or vanish")
+
+
 def _require_legal(node: Node, exact: Sequence[Array], case: Case) -> None:
     """What the documentation of an op demands of sizes, which the types need not prove."""
     op = node.op
@@ -195,7 +213,7 @@ def _require_tame(dtype: DType, views: Views) -> None:
         if any(not np.array_equal(v, exact) for v in views[1:]):
             raise Declined("a bool that depends on rounding")
         return
-    largest = float(np.max(np.abs(exact), initial=0.0))
+    largest = float(np.max(np.abs(exact.astype(np.float64)), initial=0.0))
     if exact.dtype.kind != "f":
         if largest > LARGEST_INT or any(not np.array_equal(v, exact) for v in views[1:]):
             raise Declined("a large whole number, or one that depends on rounding")
