@@ -381,7 +381,8 @@ def _results(header: s.Header) -> list[s.NamedType]:
 
 def param_size(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node in spec.all(s.ParamDecl):
-        for axis in node.type.groups[-1]:  # type: ignore[attr-defined]
+        groups = node.type.groups  # type: ignore[attr-defined]
+        for axis in groups[-1] if groups else ():
             if spec.written(axis.span) != "1":
                 yield spec.replaced(axis.span, f"{spec.written(axis.span)} + 1", " ".join(SIZES), is_sure=False)
     yield spec.inserted("param zz: f32[5] ~ zeros\n    yy = zz + zeros[4]", "E0202", "zz + zeros[4]")

@@ -194,6 +194,7 @@ class Draft:
         types = tuple(o.type for o in held)
         try:
             op = op.normalised(types)
+            op.check_room(types, self.facts)
             results = tuple(self._simplified(op, t) for t in op.infer(types, self.facts))
         except (ShapeError, DimError, ZeroDivisionError):
             return None
