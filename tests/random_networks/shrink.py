@@ -9,6 +9,7 @@ import numpy as np
 from netdsl.backends.reference.execute import run
 from netdsl.ir import Graph, Node, Param, Region, Value
 from netdsl.sampling import storage_dtype
+from tests.random_networks.draft import symbol_of
 from tests.random_networks.generate import RandomNetwork, rooted
 
 Fails = Callable[[RandomNetwork], bool]
@@ -110,7 +111,7 @@ def _fewer_inputs(network: RandomNetwork) -> Iterator[RandomNetwork]:
                 replace(s, inputs={k: a for k, a in s.inputs.items() if k != name}) for s in network.samples
             )
             inputs = tuple((n, v) for n, v in graph.inputs if n != name)
-            if {s for _, v in inputs for d in v.type.sizes for s in d.symbols} >= _needed(graph):
+            if {symbol_of(d) for _, v in inputs for d in v.type.sizes} >= _needed(graph):
                 yield _rebuilt(replace(network, samples=samples), replace(graph, inputs=inputs))
 
 

@@ -180,10 +180,10 @@ def _require_defined(node: Node, exact: Sequence[Array]) -> None:
 
 def _require_products(node: Node, exact: Sequence[Array]) -> None:
     """Products of parts, in any order, neither overflow nor vanish before they grow."""
-    op, dtype = node.op, node.result.type.dtype
+    op = node.op
     if not isinstance(op, (ReduceProd, CumProd)):
         return
-    (x,) = exact
+    (x,), dtype = exact, node.result.type.dtype
     axes = (op.axis,) if isinstance(op, CumProd) else op.axes_of(node.operands[0].type)
     sizes = np.where(x == 0, 1.0, np.abs(x.astype(np.float64)))
     with np.errstate(over="ignore", under="ignore"):
