@@ -1,11 +1,13 @@
 """Networks of edges without the nodes that matter least."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.api import Network
+from netdsl.check.values import ListValue
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir import Graph, Instance
 from netdsl.kan.layers import Array, Inputs, Weights, edge_layers, layer_at
@@ -13,10 +15,12 @@ from netdsl.kan.scores import importance
 
 #: (path of a parameter, axis) pairs that have one entry for each node.
 Axes = frozenset[tuple[str, int]]
+#: A static, or an item of one that is a list.
+Static = str | tuple[str, int]
 
 
 def prune(
-    net: Network, weights: Weights, x: Inputs, hidden: Mapping[str, str], *, threshold: float = 1e-2
+    net: Network, weights: Weights, x: Inputs, hidden: Mapping[str, Static], *, threshold: float = 1e-2
 ) -> tuple[Network, dict[str, Array]]:
     """The network with narrower hidden layers, and its weights.
 
@@ -24,7 +28,8 @@ def prune(
     of each layer the node with the largest score stays in any case. The result computes what `net` does when all
     functions into and out of the nodes that go are 0.
 
-    Args:   hidden: for the path of each layer whose outputs are pruned, the static of `net` that is its width.
+    Args:   hidden: for the path of each layer whose outputs are pruned, the static of `net` that is its width, as
+            `"h"` or as `("hidden", 0)`.
     Raises: NetError: E0605: there is no such layer; E0607: the nodes cannot be taken out.
     Source: Liu et al. 2024, section 2.2.1.
     """
@@ -42,7 +47,7 @@ def prune(
         stays = node_scores >= threshold
         stays[np.argmax(node_scores)] = True
         kept[path] = np.flatnonzero(stays)
-    pruned = net.set(**{static: len(kept[path]) for path, static in hidden.items()})
+    pruned = _resized(net, {static: len(kept[path]) for path, static in hidden.items()})
     for path, places in axes.items():
         for name, axis in places:
             values[name] = np.take(values[name], kept[path], axis=axis)
@@ -68,15 +73,15 @@ def _readers(graph: Graph, path: str) -> list[Instance]:
     return list(readers.values())
 
 
-def _axes(net: Network, path: str, static: str, width: int, readers: list[Instance]) -> Axes:
+def _axes(net: Network, path: str, static: Static, width: int, readers: list[Instance]) -> Axes:
     """The axes of parameters that grow with the width of a layer.
 
     Raises: NetError: E0607: `static` is not its width, or of something else too.
     """
-    same, wider = net.set(**{static: width}), net.set(**{static: width + 1})
+    same, wider = _resized(net, {static: width}), _resized(net, {static: width + 1})
     before, after = _sizes(net.graph), _sizes(wider.graph)
     if _sizes(same.graph) != before or _widths(wider.graph) != _widths(net.graph) | {path: width + 1}:
-        raise NetError(Diagnostic("E0607", f"`{static}` is not the width of `{path}`, which is {width}, alone"))
+        raise NetError(Diagnostic("E0607", f"`{_text(static)}` is not the width of `{path}`, which is {width}, alone"))
     found = {
         (name, axis)
         for name, sizes in before.items()
@@ -87,8 +92,29 @@ def _axes(net: Network, path: str, static: str, width: int, readers: list[Instan
     for name, axis in sorted(found):
         is_own = name.startswith(f"{path}.")
         if not (axis == 0 if is_own else name.startswith(own)):
-            raise NetError(Diagnostic("E0607", f"`{static}` is not the width of `{path}` alone: `{name}` has it too"))
+            title = f"`{_text(static)}` is not the width of `{path}` alone: `{name}` has it too"
+            raise NetError(Diagnostic("E0607", title))
     return frozenset(found)
+
+
+def _resized(net: Network, widths: Mapping[Static, int]) -> Network:
+    """The network with other widths."""
+    bound = dict(net.checked.statics)
+    found: dict[str, Any] = {}
+    for static, width in widths.items():
+        if isinstance(static, str):
+            found[static] = width
+            continue
+        name, at = static
+        current = bound.get(name)
+        if not (isinstance(current, ListValue) and at in range(len(current.items))):
+            raise NetError(Diagnostic("E0607", f"`{net.name}` has no static `{_text(static)}`"))
+        found.setdefault(name, list(current.items))[at] = width
+    return net.set(**found)
+
+
+def _text(static: Static) -> str:
+    return static if isinstance(static, str) else f"{static[0]}[{static[1]}]"
 
 
 def _sizes(graph: Graph) -> dict[str, tuple[int, ...]]:

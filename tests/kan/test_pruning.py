@@ -91,6 +91,29 @@ def test_one_node_always_stays_and_nothing_goes_without_need() -> None:
     assert all(np.array_equal(kept[path], value) for path, value in weights.items())
 
 
+def test_widths_may_be_items_of_a_list() -> None:
+    text = (
+        "import std.edges: BSpline\n"
+        "network N[hidden: list = [6, 5]](x: f32[B, 6]) -> f32[B, 2] {\n"
+        "    for width in hidden as layers { x = x |> edges[width, BSpline] as edges }\n"
+        "    x |> edges[2, BSpline] as out\n}\n"
+    )
+    net = netdsl.load(text)["N"]
+    weights = net.weights(seed=1)
+    for path in ("layers.1.edges.base", "layers.1.edges.coef"):
+        weights[path][3] = 0
+    small, pruned = prune(net, weights, X[:, 0], {"layers.0.edges": ("hidden", 0), "layers.1.edges": ("hidden", 1)})
+    assert {"hidden": [6, 4]} == small.statics
+    masked = dict(weights)
+    for path in ("out.base", "out.coef"):
+        masked[path] = weights[path].copy()
+        masked[path][:, 3] = 0
+    expected = net.reference({"x": X[:, 0]}, weights=masked)["output"]
+    np.testing.assert_allclose(small.reference({"x": X[:, 0]}, weights=pruned)["output"], expected, atol=1e-6)
+    with pytest.raises(NetError, match="E0607"):
+        prune(net, weights, X[:, 0], {"layers.0.edges": ("hidden", 2)})
+
+
 @pytest.mark.parametrize(
     ("network", "hidden", "code"),
     [

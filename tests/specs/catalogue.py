@@ -51,6 +51,8 @@ CATALOGUE = {
     "BarlowLoss": Spec("vision/barlow_twins.net", 0, {}),
     "Kan": Spec("kan/kan.net", 135, {}),
     "KanClassifier": Spec("kan/kan.net", 457_344, {}),
+    "FormulaKan": Spec("kan/feynman.net", 135, {}),
+    "Formulas": Spec("kan/feynman.net", 0, {}),
     "SKan": Spec("kan/skan.net", 414, {}),
     "KaratVit": Spec("kan/karat.net", 5_432_602, {"D": 6, "depth": 2, "r": 3, "count": 2, "patch": 4, "size": 8}),
     "Rows": Spec("kan/karat.net", 1_428, {"r": 3}),
