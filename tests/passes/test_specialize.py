@@ -29,13 +29,13 @@ network FromData(x: f32[B, 6], task: f32[3]) -> f32[B, 2] {
     Target(x, **(z |> Linear[numel[Target]] |> unpack[Target]))
 }
 
-network Conv(x: f32[B, 3, H, W], task: idx[7]) -> f32[B, 4, H, W] {
+network Conv(x: f32[B, 3, H, W], task: idx[7]) -> f32[B, 4, H, W] where H >= 1, W >= 1 {
     w = Embedding[7, 3 * 4 * 9](task) |> reshape[4, 3, 3, 3]
     x |> Conv2d[4, kernel=3, padding=1](weight=w)
 }
 
 network Plain(x: f32[B, 6]) -> f32[B, 2] { Target(x) }
-network PlainConv(x: f32[B, 3, H, W]) -> f32[B, 4, H, W] { x |> Conv2d[4, kernel=3, padding=1] }
+network PlainConv(x: f32[B, 3, H, W]) -> f32[B, 4, H, W] where H >= 1, W >= 1 { x |> Conv2d[4, kernel=3, padding=1] }
 """
 NETS = netdsl.load(TEXT)
 TASK = np.array([0.5, -1.0, 2.0], np.float32)
