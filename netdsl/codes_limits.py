@@ -25,7 +25,9 @@ CODES: dict[str, Code] = {
         "    x + w[0, 0, : 4]\n}\n",
         "network A(x: f32[B, 4]) -> f32[B, 4] {\n    param w: f32[1, 1, 10] ~ zeros\n    x + w[0, 0, : 4]\n}\n",
     ),
-    "E0524": Code("too many imported files", "At most 1,000 files, 32 deep, with 200,000 words and signs together.", "", ""),
+    "E0524": Code(
+        "too many imported files", "At most 1,000 files, 32 deep, with 200,000 words and signs together.", "", ""
+    ),
     "E0525": Code(
         "a size that grows too large to write",
         "An expression of sizes has at most 512 terms, each a product of at most 64 sizes. It nests `//`, `%`, `min` "

@@ -17,13 +17,14 @@ import pytest
 
 from netdsl.ops import OPS
 from netdsl.ops.loop import Loop
-from tests.random_networks.agree import NotFinite, check, report
+from tests.random_networks.agree import NotFinite, Used, check, report
 from tests.random_networks.coverage import Coverage
 from tests.random_networks.generate import RandomNetwork, generate
 from tests.random_networks.onnx_worker import OnnxRuntime
 
 #: A plug-in's function has no meaning without its plug-in; tests/language/test_extern.py runs it.
 NOT_GENERATED = {"extern_call"}
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 
 
 @dataclass(eq=False)
@@ -39,6 +40,9 @@ class Tally:
     single: int = 0
     several_outputs: int = 0
     repeated_operands: int = 0
+    updated_in_loops: int = 0
+    #: Networks with a recurrent operator of ONNX, by operator; and with a loop that is one function of torch.
+    recurrent: Counter[str] = field(default_factory=Counter)
     sizes: list[int] = field(default_factory=list)
     dtypes: Counter[str] = field(default_factory=Counter)
     results: dict[str, set[str]] = field(default_factory=dict)
@@ -50,6 +54,8 @@ class Tally:
         self.declined += network.declined
         self.sizes.append(len(network.graph.nodes))
         self.scans += any(isinstance(n.op, Loop) for n in nodes)
+        if network.training is not None:
+            self.updated_in_loops += any(isinstance(n.op, Loop) and n.op.states for n in network.training.nodes)
         paths = Counter(row.path for row in network.graph.instances if row.path)
         self.shared += any(count > 1 for count in paths.values())
         self.empty += any(0 in s.sizes.values() for s in network.samples)
@@ -60,6 +66,12 @@ class Tally:
         for node in nodes:
             self.results.setdefault(node.op.name, set()).update(v.type.dtype.kind for v in node.results)
             self.operands.setdefault(node.op.name, set()).update(v.type.dtype.kind for v in node.operands)
+
+    def use(self, used: Used) -> None:
+        operators = used.onnx & RECURRENT
+        self.recurrent.update(operators)
+        self.recurrent["onnx"] += bool(operators)
+        self.recurrent["torch"] += used.torch_cells > 0
 
     def possible_pairs(self) -> set[tuple[str, str]]:
         return {
@@ -84,7 +96,7 @@ def run(seeds: range, runtime: OnnxRuntime) -> tuple[Coverage, Tally]:
     for seed in seeds:
         network = generate(seed, coverage)
         try:
-            check(network, runtime)
+            tally.use(check(network, runtime))
         except NotFinite:
             tally.rejected += 1
         except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
@@ -105,6 +117,9 @@ def test_500_networks_agree_and_cover_the_language(runtime: OnnxRuntime) -> None
     assert 5 <= min(tally.sizes) and max(tally.sizes) <= 60
     assert {"f32", "f64", "f16", "i64", "bool"} <= set(tally.dtypes)
     assert tally.scans >= 50 and tally.shared >= 50, (tally.scans, tally.shared)
+    assert min(tally.recurrent["onnx"], tally.recurrent["torch"]) >= 25, tally.recurrent
+    assert all(tally.recurrent[name] >= 5 for name in RECURRENT), tally.recurrent
+    assert tally.updated_in_loops >= 5, tally.updated_in_loops
     assert tally.rejected < 10
     assert tally.single > 250 and tally.empty > 50, (tally.single, tally.empty)
     assert tally.several_outputs > 250 and tally.repeated_operands > 50

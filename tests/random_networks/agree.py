@@ -1,6 +1,6 @@
 """A random network, checked: IR text, source text, formatter, and three backends that agree."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from netdsl.api import load
 from netdsl.backends.onnx.model import build_model
 from netdsl.backends.onnx.tables import EMPTY_REFUSED
 from netdsl.backends.reference.execute import run
+from netdsl.backends.torch_fx.loops import LoopModule
 from netdsl.backends.torch_fx.module import build_module
 from netdsl.check.network import CheckedNetwork
 from netdsl.formatter import format_source
@@ -22,6 +23,7 @@ from netdsl.ir_source import source_of
 from netdsl.ir_text import print_graph
 from netdsl.ops.creation import Dropout
 from netdsl.ops.image import GridSample
+from netdsl.passes.pipeline import DEFAULT
 from netdsl.sampling import storage_dtype
 from netdsl.source import Source
 from netdsl.tensor_type import F64
@@ -51,13 +53,30 @@ class NotFinite(Exception):
     """The reference itself gives no finite numbers: the network is rejected."""
 
 
-def check(network: RandomNetwork, runtime: OnnxRuntime) -> None:
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What the backends made of a network: operators of ONNX, and loops that torch runs by one call."""
+
+    onnx: frozenset[str]
+    torch_cells: int
+
+
+def check(network: RandomNetwork, runtime: OnnxRuntime) -> Used:
     """Raises: Disagreement; NotFinite."""
     check_graph(network.graph)
     checked = check_source(network)
+    check_passes(checked)
     expected = reference(network.graph, network)
-    check_torch(checked.eval_graph, checked.train_graph, network, expected)
-    check_onnx(checked.eval_graph, network, expected, runtime)
+    cells = check_torch(checked.eval_graph, checked.train_graph, network, expected)
+    return Used(check_onnx(checked.eval_graph, network, expected, runtime), cells)
+
+
+def check_passes(checked: CheckedNetwork) -> None:
+    """After each pass of every export both graphs are valid, and their text is read back."""
+    for graph in {checked.eval_graph, checked.train_graph}:
+        for step in DEFAULT:
+            graph = _stage("text", step.run, graph).graph
+            check_graph(graph)
 
 
 def check_graph(graph: Graph) -> None:
@@ -122,7 +141,7 @@ def reference(graph: Graph, network: RandomNetwork) -> list[Mapping[str, Array]]
     return found
 
 
-def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]]) -> None:
+def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]]) -> int:
     module = _stage("torch", build_module, graph, network.weights, training_graph=training)
     module.eval()
     for sample, wanted in zip(network.samples, expected, strict=True):
@@ -134,6 +153,7 @@ def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected:
         _compare("torch", graph, sample, wanted, outputs)
     if training is not graph:
         _check_training(module.train(), training, network)
+    return sum(isinstance(child, LoopModule) and child.has_cell for child in module.modules())
 
 
 def _check_training(module: Any, training: Graph, network: RandomNetwork) -> None:
@@ -156,7 +176,9 @@ def _check_training(module: Any, training: Graph, network: RandomNetwork) -> Non
             raise Disagreement("torch", f"the state `{update.path}`: {dtype} is off by {off:.3g} after a step")
 
 
-def check_onnx(graph: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]], runtime: OnnxRuntime) -> None:
+def check_onnx(
+    graph: Graph, network: RandomNetwork, expected: list[Mapping[str, Array]], runtime: OnnxRuntime
+) -> frozenset[str]:
     refused = network.opset < 20 and any(
         isinstance(n.op, GridSample) and (n.result.type.dtype == F64 or n.result.type.rank == 5) for n in graph.walk()
     )
@@ -172,6 +194,15 @@ def check_onnx(graph: Graph, network: RandomNetwork, expected: list[Mapping[str,
     for level, calls in results.items():
         for at, outputs in zip(kept, calls, strict=True):
             _compare(f"onnx ({level}, opset {opset})", graph, network.samples[at], expected[at], outputs)
+    return frozenset(_operators(model.graph))
+
+
+def _operators(graph: onnx.GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        yield node.op_type
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _operators(attribute.g)
 
 
 def _compare(who: str, graph: Graph, sample: Sample, expected: Mapping[str, Array], outputs: list[Array]) -> None:

@@ -75,6 +75,8 @@ class Draft:
     arrays: dict[str, Array] = field(default_factory=dict)
     instances: list[Instance] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=lambda: [Frame()])
+    #: Values whose nodes stay, read or not.
+    kept: set[Value] = field(default_factory=set)
     forced: Held | None = None
     declined: int = 0
     #: A float that stands alone in the text is f32, as long as the header does not name one other float type.
@@ -139,7 +141,7 @@ class Draft:
         self.frames[0].pool.append(held)
         return held
 
-    def new_param(self, t: TensorType, *, positive: bool = False) -> Held | None:
+    def new_param(self, t: TensorType, *, positive: bool = False, is_state: bool = False) -> Held | None:
         """A further parameter (in the network itself, sometimes a state) of constant shape in the current block.
 
         None where there are enough, or inside a loop.
@@ -161,7 +163,7 @@ class Draft:
         array = np.abs(array) + 0.25 if positive else array
         self.arrays[path] = array.astype(storage_dtype(t.dtype.name))
         value = Value(t.without_names(), path)
-        kind = "state" if not frame.path and self.rng.random() < 0.2 else "param"
+        kind = "state" if not frame.path and (is_state or self.rng.random() < 0.2) else "param"
         self.params.append(Param(path, kind, value, Init("normal", (("std", 0.5), ("mean", 0.0)))))
         exact = self.arrays[path].astype(np.float64)
         held = Held(value, t.without_names(), ((exact,) * (1 + NOISY),) * len(self.cases))

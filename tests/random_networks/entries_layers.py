@@ -6,11 +6,12 @@ import numpy as np
 
 from netdsl.dims import Dim
 from netdsl.ops.base import Op
-from netdsl.ops.convolution import Conv, ConvTranspose
+from netdsl.ops.convolution import Conv, ConvEach, ConvTranspose, ConvTransposeEach
 from netdsl.ops.image import GridSample, Resize
 from netdsl.ops.normalisation import BatchNorm, GroupNorm, LayerNorm, Moments, RmsNorm
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
 from netdsl.ops.product import Einsum, Matmul
+from netdsl.ops.shape import Broadcast, Unsqueeze
 from netdsl.ops.spectral import Irfft, Rfft
 from netdsl.ops.unary import Tanh
 from netdsl.tensor_type import Axis, DType, TensorType
@@ -148,25 +149,41 @@ def _numbers(d: Draft, count: int, low: int, high: int) -> tuple[int, ...]:
 
 def _conv(d: Draft, op: type[Op]) -> object:
     x = image(d, op.name, channels=True)
-    if x is None:
+    return None if x is None else _convolution(d, op, x)
+
+
+def _conv_each(d: Draft, op: type[Op]) -> object:
+    """An image that all slices share, or one for each of them."""
+    x = image(d, op.name, high=4, channels=True)
+    shared = None if x is None else d.emit(Unsqueeze(0), x)
+    if shared is None:
         return None
-    count = x.type.rank - 2
-    channels = x.type.sizes[1].value
+    slices = d.any_size()
+    if d.rng.random() < 0.5:
+        return _convolution(d, op, shared[0], slices)
+    each = d.emit(Broadcast((slices, *shared[0].type.sizes[1:])), shared[0])
+    return None if each is None else _convolution(d, op, each[0], slices)
+
+
+def _convolution(d: Draft, op: type[Op], x: Held, *slices: Dim) -> object:
+    """`op` on an image, or with leading `slices` on one a slice, with a weight for each."""
+    count = x.type.rank - 2 - len(slices)
+    channels = x.type.sizes[1 + len(slices)].value
     groups = d.rng.choice([g for g in (1, 1, 2, channels) if channels % g == 0])
     out = groups * d.rng.choice((1, 2))
     kernel = [d.rng.randint(1, 3) for _ in range(count)]
-    bias = weight(d, x.type.dtype, out, consumer=op.name) if d.rng.random() < 0.5 else None
+    bias = weight(d, x.type.dtype, *slices, out, consumer=op.name) if d.rng.random() < 0.5 else None
     stride, dilation = _numbers(d, count, 1, 2), _numbers(d, count, 1, 2)
     padding = _numbers(d, 2 * count, 0, 2)
     made: Op
-    if op is Conv:
-        w = weight(d, x.type.dtype, out, channels // groups, *kernel, consumer=op.name)
+    if op in (Conv, ConvEach):
+        w = weight(d, x.type.dtype, *slices, out, channels // groups, *kernel, consumer=op.name)
         mode = d.rng.choice(("zeros", "zeros", "reflect", "replicate", "circular"))
-        made = Conv(stride, padding, dilation, groups, mode)
+        made = (ConvEach if slices else Conv)(stride, padding, dilation, groups, mode)
     else:
-        w = weight(d, x.type.dtype, channels, out // groups, *kernel, consumer=op.name)
+        w = weight(d, x.type.dtype, *slices, channels, out // groups, *kernel, consumer=op.name)
         extra = tuple(d.rng.randint(0, s - 1) for s in stride)
-        made = ConvTranspose(stride, padding, extra, dilation, groups)
+        made = (ConvTransposeEach if slices else ConvTranspose)(stride, padding, extra, dilation, groups)
     return d.emit(made, x, w, *([bias] if bias is not None else []))
 
 
@@ -262,6 +279,7 @@ LAYERS: tuple[Entry, ...] = (
     entry(Matmul, _matmul, [("fi", 1, HIGHEST)], [_FI]),
     entry(Einsum, _einsum, [("fi", 1, 4)], [("fi", 0, 4)]),
     *(entry(op, _conv, [_IMAGE, ("f", 1, 1)], [_IMAGE]) for op in (Conv, ConvTranspose)),
+    *(entry(op, _conv_each, [("f", 3, 4), ("f", 2, 2)], [("f", 4, 5)]) for op in (ConvEach, ConvTransposeEach)),
     *(entry(op, _pool, [_IMAGE], [_IMAGE]) for op in (MaxPool, AvgPool, AdaptiveAvgPool)),
     entry(Resize, _resize, [_IMAGE], [_IMAGE]),
     entry(GridSample, _grid_sample, [("f", 4, 5)], [("f", 4, 5)]),

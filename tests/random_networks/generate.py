@@ -13,6 +13,7 @@ from netdsl.dims import Dim, Facts
 from netdsl.ir import Graph, Instance, Node, Tap, Update, Value, walk
 from netdsl.ir_source_ops import own_float
 from netdsl.ops.creation import Dropout
+from netdsl.ops.loop import Loop
 from netdsl.sampling import storage_dtype
 from netdsl.source import NO_SPAN
 from netdsl.tensor_type import BOOL, F16, F32, F64, I64, Axis, DType, TensorType, idx
@@ -21,16 +22,19 @@ from tests.random_networks.chooser import step
 from tests.random_networks.coverage import Coverage
 from tests.random_networks.draft import Draft, Held, case_of
 from tests.random_networks.entries_index import index_sampler
-from tests.random_networks.loops import add_loop
+from tests.random_networks.loops import add_loop, update_in_loop
+from tests.random_networks.recurrent import add_recurrent
 from tests.random_networks.worlds import error_of
 
 Array = NDArray[Any]
 
 #: Part of every seed: raise it when the same seed no longer makes the same network.
-VERSION = 1
+VERSION = 2
 SYMBOLS = "BNTCHW"
 MOST_OUTPUTS = 16
 LEAST_NODES, MOST_NODES = 5, 60
+#: How many networks begin with a recurrent layer or cell of the standard library.
+RECURRENT = 0.09
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +89,10 @@ def _attempt(seed: int, attempt: int, rng: random.Random, coverage: Coverage) ->
     d = Draft(rng, facts, symbols, cases, main, coverage.copy())
     _first_inputs(d)
     taps: list[tuple[str, Value]] = []
-    wanted = round(rng.triangular(LEAST_NODES + 2, MOST_NODES - 3, MOST_NODES - 3))
+    wanted = max(round(rng.triangular(LEAST_NODES + 2, MOST_NODES - 3, MOST_NODES - 3)) for _ in range(3))
+    if rng.random() < RECURRENT:
+        add_recurrent(d, taps)
+        wanted = MOST_NODES - 3
     loops = rng.choices((0, 1, 2), (70, 24, 6))[0]
     blocks = rng.choices((0, 1, 2), (68, 25, 7))[0]
     for _ in range(8 * wanted):
@@ -198,9 +205,9 @@ def _finished(d: Draft, seed: int, taps: list[tuple[str, Value]], coverage: Cove
     if not outputs:
         return None
     keep_dead = d.rng.random() < 0.1
-    given = {v for row in d.instances for v in row.inputs}
+    given = {v for row in d.instances for v in row.inputs} | d.kept
     nodes = frame.nodes if keep_dead else _alive(frame.nodes, given | {h.value for h in outputs})
-    if not LEAST_NODES <= sum(1 for _ in walk(nodes)) <= MOST_NODES:
+    if len(nodes) < LEAST_NODES or sum(1 for _ in walk(nodes)) > MOST_NODES:
         return None
     if d.needs_f32 and own_float(h.type for h in (*outputs, *(h for _, h in d.inputs))) != F32:
         return None
@@ -263,16 +270,22 @@ def rooted(graph: Graph) -> Graph:
 
 def _training(d: Draft, graph: Graph) -> Graph | None:
     """With dropout before some readers, and new values for some states; None if it would be the same."""
-    if d.rng.random() < 0.75:
+    states = {p.value for p in graph.params if p.kind == "state"}
+    looped = any(isinstance(n.op, Loop) and not states.isdisjoint(n.operands) for n in graph.nodes)
+    if d.rng.random() < (0.2 if looped else 0.75):
         return None
     nodes = list(graph.nodes)
     numbers = {n.result for n in nodes if n.op.name in ("constant", "dim_value")}
+    inner = {p.value for p in graph.params if "." in p.path}
     for _ in range(d.rng.choice((0, 1, 2))):
         places = [
             (at, position)
             for at, node in enumerate(nodes)
             for position, value in enumerate(node.operands)
-            if node.instance == 0 and value.type.dtype.is_float and numbers.isdisjoint(node.operands)
+            if node.instance == 0
+            and value not in inner
+            and value.type.dtype.is_float
+            and numbers.isdisjoint(node.operands)
         ]
         if not places:
             break
@@ -285,7 +298,14 @@ def _training(d: Draft, graph: Graph) -> Graph | None:
     made = [v for n in nodes for v in n.results if n.instance == 0 and v not in numbers]
     made += [v for _, v in graph.inputs]
     updates = []
+    for param in graph.params if d.rng.random() < 0.7 else ():
+        found = update_in_loop(d, nodes, param) if param.kind == "state" else None
+        if found is not None:
+            updates.append(found)
+    made_in_loops = {u.path for u in updates}
     for param in graph.params:
+        if param.path in made_in_loops:
+            continue
         fitting = [v for v in made if v.type == param.value.type]
         if param.kind == "state" and fitting:
             updates.append(Update(param.path, d.rng.choice(fitting)))

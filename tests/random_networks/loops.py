@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from netdsl.check.builder import isolate
 from netdsl.dims import Dim
-from netdsl.ir import Node, Value
+from netdsl.ir import Node, Param, Region, Update, Value
 from netdsl.ops.activation import Sigmoid
 from netdsl.ops.comparison import LogicalXor
 from netdsl.ops.elementwise import Add, Mul, Sub
@@ -27,6 +27,7 @@ def add_loop(d: Draft) -> bool:
     op = Loop(axis, count, len(sequences), len(carries), 0, d.rng.random() < 0.4, length is not None)
     outer = [*sequences, *([length] if length is not None else []), *carries]
     own = _arguments(d, op, outer)
+    state = _state(d, own) if len(d.frames) == 1 and d.rng.random() < 0.6 else None
     d.frames.append(Frame(pool=list(own), instance=d.frame.instance, path=d.frame.path))
     depth = len(d.frames)
     wanted = d.rng.randint(1, 6)
@@ -37,6 +38,10 @@ def add_loop(d: Draft) -> bool:
             add_loop(d)
         else:
             step(d)
+    if state is not None:
+        alike = [h for h in d.frame.pool if h.type.dtype == state.type.dtype and h.type.rank and h.number is None]
+        d.emit(Mul(), d.rng.choice(alike), state)
+        d.emit(Sin(), state)
     made = [h for h in d.frame.pool if h not in own]
     ends = [_next(d, own[op.sequences + at], made) for at in range(len(carries))]
     rows = length.type.sizes if length is not None else ()
@@ -59,6 +64,12 @@ def add_loop(d: Draft) -> bool:
     results = tuple(Value(t.without_names(), "loop") for t in types)
     node = Node(op, tuple(h.value for h in operands), results, instance=d.frame.instance, regions=(region,))
     return d.append(node, operands, types) is not None
+
+
+def _state(d: Draft, own: list[Held]) -> Held | None:
+    """A state of one element, for a body that has values to multiply by it."""
+    floats = [h.type.dtype for h in own if h.type.dtype.is_float and h.type.rank]
+    return d.new_param(TensorType(floats[0], (Axis(None, Dim.of(1)),)), is_state=True) if floats else None
 
 
 def _sequences(d: Draft) -> tuple[list[Held], int, Dim]:
@@ -123,3 +134,55 @@ def _next(d: Draft, carry: Held, made: list[Held]) -> Held:
         bounded = d.emit(d.rng.choice((Tanh, Sin, Sigmoid))(), changed[0])
         return bounded[0] if bounded is not None else changed[0]
     return changed[0]
+
+
+def update_in_loop(d: Draft, nodes: list[Node], state: Param) -> Update | None:
+    """Let the body of a loop that reads the state update it: by a value as tame as without the update, or by its sine."""
+    for at, node in enumerate(nodes):
+        op = node.op
+        first = op.sequences + op.has_length + op.carries if isinstance(op, Loop) else 0
+        if not isinstance(op, Loop) or node.instance or state.value not in node.operands[first:]:
+            continue
+        place = node.operands.index(state.value, first)
+        region = node.regions[0]
+        shown = op.sequences + op.carries
+        inside = region.arguments[shown + place - first]
+        tame = _independent(op, region, inside)
+        fitting = [v for v in tame if v.type == state.value.type]
+        sines = [n.result for n in region.nodes if isinstance(n.op, Sin) and n.operands == (inside,)]
+        if not fitting and not sines:
+            continue
+        end, result = d.rng.choice(fitting or sines), Value(inside.type, "loop")
+        body = Region(
+            _moved(region.arguments, shown + place - first, shown),
+            region.nodes,
+            (*region.results[: op.carries], end, *region.results[op.carries :]),
+        )
+        changed = replace(op, carries=op.carries + 1, states=op.states + 1)
+        operands = _moved(node.operands, place, first)
+        nodes[at] = Node(changed, operands, (*node.results, result), node.spans, node.instance, (body,))
+        return Update(state.path, result)
+    return None
+
+
+def _moved(values: tuple[Value, ...], old: int, new: int) -> tuple[Value, ...]:
+    """The value at `old` comes to stand at `new`, before it."""
+    return (*values[:new], values[old], *values[new:old], *values[old + 1 :])
+
+
+def _independent(op: Loop, region: Region, state: Value) -> list[Value]:
+    """Values of a body that no step's value of the state reaches, its steps and carries among them."""
+    carries = region.arguments[op.sequences : op.sequences + op.carries]
+    reached = {state}
+    before = 0
+    while before < len(reached):
+        before = len(reached)
+        for node in region.nodes:
+            if not reached.isdisjoint(node.operands):
+                reached.update(node.results)
+        reached.update(c for c, end in zip(carries, region.results, strict=False) if end in reached)
+    own = [
+        *region.arguments[: op.sequences + op.carries],
+        *(v for n in region.nodes for v in n.results if not n.instance),
+    ]
+    return [v for v in own if v not in reached]

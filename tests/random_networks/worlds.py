@@ -17,7 +17,7 @@ from netdsl.backends.reference.context import Env, numpy_dtype
 from netdsl.backends.reference.tables import TABLE
 from netdsl.ir import Node, Region, Value
 from netdsl.ops.comparison import Eq, Ge, Gt, Le, Lt, Ne
-from netdsl.ops.convolution import Conv, ConvTranspose
+from netdsl.ops.convolution import Conv, ConvEach, ConvTranspose, Each
 from netdsl.ops.cumulative import CumProd
 from netdsl.ops.elementwise import Cast, Div, FloorDiv, Mod, Pow, Sign
 from netdsl.ops.image import GridSample, Resize
@@ -196,12 +196,13 @@ def _require_products(node: Node, exact: Sequence[Array]) -> None:
 def _require_legal(node: Node, exact: Sequence[Array], case: Case) -> None:
     """What the documentation of an op demands of sizes, which the types need not prove."""
     op = node.op
-    if not isinstance(op, (Conv, ConvTranspose, MaxPool, AvgPool, AdaptiveAvgPool, Resize, GridSample)):
+    if not isinstance(op, (Conv, ConvTranspose, Each, MaxPool, AvgPool, AdaptiveAvgPool, Resize, GridSample)):
         return
-    spatial = exact[0].shape[2:]
-    if 0 in spatial or any(size < 1 for size in case.env.shape(node.result.type.sizes[2:])):
+    first = 3 if isinstance(op, Each) else 2
+    spatial = exact[0].shape[first:]
+    if 0 in spatial or any(size < 1 for size in case.env.shape(node.result.type.sizes[first:])):
         raise Declined("an empty spatial axis")
-    if isinstance(op, Conv) and op.mode in ("reflect", "circular"):
+    if isinstance(op, (Conv, ConvEach)) and op.mode in ("reflect", "circular"):
         most = [max(op.padding[2 * at : 2 * at + 2]) for at in range(len(spatial))]
         if any(m >= size + (op.mode == "circular") for m, size in zip(most, spatial, strict=True) if m):
             raise Declined("more padding than the axis can give")
