@@ -68,7 +68,7 @@ def _fold_layouts(emitter: GraphEmitter) -> None:
 
 
 def _cast_before_transpose(emitter: GraphEmitter) -> None:
-    """Let no `MatMul` read a cast transpose: ONNX Runtime 1.32 ends the process when it fuses the three."""
+    """Let no `MatMul` read a cast transpose, itself transposed or not: ONNX Runtime 1.32 ends the process in fusion."""
     for scope in list(_scopes(emitter.root)):
         makers = {name: record for record in scope.records for name in record.outputs}
         kept: list[Record] = []
@@ -82,14 +82,28 @@ def _cast_before_transpose(emitter: GraphEmitter) -> None:
 def _turned(
     emitter: GraphEmitter, makers: Mapping[str, Record], name: str, reader: Record, records: list[Record]
 ) -> str:
-    cast = makers.get(name)
-    transpose = makers.get(cast.inputs[0]) if cast is not None and cast.op_type == "Cast" else None
-    if cast is None or transpose is None or transpose.op_type != "Transpose":
+    """`name` by a cast and then the transposes that stood before and behind it."""
+    last, behind = _transposes(makers, name)
+    cast = makers.get(last)
+    first, before = _transposes(makers, cast.inputs[0]) if cast is not None and cast.op_type == "Cast" else (last, [])
+    if cast is None or not before:
         return name
-    first, second = emitter.unique(cast.name), emitter.unique(transpose.name)
-    records.append(Record("Cast", transpose.inputs, (first,), cast.attributes, first, reader.source))
-    records.append(Record("Transpose", (first,), (second,), transpose.attributes, second, reader.source))
-    return second
+    held = emitter.unique(cast.name)
+    records.append(Record("Cast", (first,), (held,), cast.attributes, held, reader.source))
+    for transpose in (*before[::-1], *behind[::-1]):
+        turned = emitter.unique(transpose.name)
+        records.append(Record("Transpose", (held,), (turned,), transpose.attributes, turned, reader.source))
+        held = turned
+    return held
+
+
+def _transposes(makers: Mapping[str, Record], name: str) -> tuple[str, list[Record]]:
+    """What `name` is transposed from, and the transposes, the last first."""
+    found: list[Record] = []
+    while (record := makers.get(name)) is not None and record.op_type == "Transpose":
+        found.append(record)
+        name = record.inputs[0]
+    return name, found
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:

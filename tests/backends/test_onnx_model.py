@@ -174,6 +174,20 @@ def test_a_turned_tensor_times_a_vector_survives_optimization(tmp_path: Path) ->
     compare(graph, [{"x": _f32(rng, 3, n, m), "v": _f32(rng, n)} for n, m in sizes], folder=tmp_path)
 
 
+def test_a_cast_between_transposes_survives_optimization(tmp_path: Path) -> None:
+    text = """
+network Spectrum(x: f16[1, 1]) -> y: f16[1, 1, 1, 2] {
+    steps, last = scan 1[axis=1] from (h=x) {
+        h = sin(h)
+        yield h
+    }
+    y = rfft[axis=1](steps)
+}
+"""
+    graph = load(text)["Spectrum"].graph
+    compare(graph, [{"x": np.ones((1, 1), np.float16)}], rtol=2e-3, folder=tmp_path)
+
+
 def _f32(rng: np.random.Generator, *shape: int) -> Array:
     return rng.normal(size=shape).astype(np.float32)
 
