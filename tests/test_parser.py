@@ -137,7 +137,7 @@ def test_expressions_group_as_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["x[1:2:]", "x[::]", "x[1:2:3:4]"])
 def test_a_slice_has_up_to_three_parts_and_no_colon_at_its_end(text: str) -> None:
-    with pytest.raises(NetError, match="E0101: expected .*, found"):
+    with pytest.raises(NetError, match=r"E0101: expected .*, found"):
         parse_expr(text)
 
 
