@@ -77,6 +77,8 @@ def smallest_sizes(graph: Graph) -> dict[str, int]:
     for want in (1, 2, 4, 8, 16, 32, 64):
         found = _drawn(graph, want, 0)
         if found is not None:
+            for name in (*found, *found):  # each as small as the others let it be
+                found[name] = min(_near(graph.facts, found, name, sizes[name]) or found[name], found[name])
             return found
     raise ValueError(f"no sizes satisfy the facts of `{graph.name}`")
 
