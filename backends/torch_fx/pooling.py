@@ -115,7 +115,7 @@ def means_of_part(y: torch.Tensor, axis: int, window: tuple[int, int, int], firs
     kernel, stride, before = window
     starts = torch.arange(y.shape[axis], device=y.device) * stride - before
     inside = (starts + kernel).clamp(max=end) - starts.clamp(min=first)
-    return y * (kernel / inside).to(y.dtype).reshape(-1, *(1,) * (y.dim() - 1 - axis))
+    return y * (kernel / inside.to(y.dtype)).reshape(-1, *(1,) * (y.dim() - 1 - axis))
 
 
 TABLE: dict[type[Op], Lower] = {MaxPool: _max_pool, AvgPool: _avg_pool, AdaptiveAvgPool: _adaptive_avg_pool}

@@ -75,6 +75,8 @@ def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mis
             if name not in (*MEASURES, *FUNCTIONS):
                 title = f"nothing is named `{name}` in a claim"
                 yield _unknown("E0300", title, name, node.func.span, [*MEASURES, *FUNCTIONS], "a claim calls ")
+            if name in MEASURES:
+                yield from _of_networks(node, file)
             if name in FUNCTIONS:
                 pending.extend(arg.value for arg in reversed(node.args))
         elif isinstance(node, s.Index) and isinstance(node.base, s.Name):
@@ -90,6 +92,15 @@ def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mis
                 getattr(node, "span", root.span),
                 help=f"measures are {', '.join(MEASURES)}; properties are {', '.join(PROPERTIES)}",
             )
+
+
+def _of_networks(call: s.Call, file: FileScope) -> Iterator[Mistake]:
+    """`param_count(Other)`: the networks that a measure is taken of."""
+    networks = [name for name, d in file.own.items() if isinstance(d, s.Block) and d.kind == "network"]
+    for arg in call.args:
+        if isinstance(arg.value, s.Name) and arg.value.id not in networks and not file.knows(arg.value.id):
+            title = f"no network here is named `{arg.value.id}`"
+            yield _unknown("E0300", title, arg.value.id, arg.value.span, networks)
 
 
 def _unknown(code: str, title: str, name: str, span: Span, known: list[str], listing: str = "") -> Mistake:

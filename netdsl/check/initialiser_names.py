@@ -49,7 +49,7 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
     args = expr.args if isinstance(expr, s.Index) else ()
     if not isinstance(name_expr, s.Name) or name_expr.id not in INITIALISERS:
         text = body.text(name_expr)
-        near = suggest(text, list(INITIALISERS))
+        near = suggest(text, [*INITIALISERS, "init_of"])
         raise mistake(
             "E0350",
             f"`{text}` is not an initialiser",
@@ -57,6 +57,11 @@ def init_of(body: "Body", expr: s.Expr, rank: int) -> Init:
             help=f"did you mean `{near}`?" if near else f"initialisers are {', '.join(sorted(INITIALISERS))}",
         )
     fields = INITIALISERS[name_expr.id]
+    if body.generic:
+        from netdsl.check.names import check_expression
+
+        for arg in args:
+            check_expression(body, arg.value)
     values: dict[str, float | int | bool] = {}
     for position, arg in enumerate(() if body.generic else args):
         name = arg.name or (fields[position][0] if position < len(fields) else None)

@@ -46,6 +46,11 @@ def check_names(body: "Body", code: s.Body | s.Statement) -> None:
         _check_names(body, code, set())
 
 
+def check_expression(body: "Body", expr: s.Expr) -> None:
+    """Report names in an expression that is not evaluated and that stand for nothing."""
+    _check_names(body, expr, set())
+
+
 def check_function(body: "Body", function: s.Const) -> None:
     """Report names in a constant function, called or not, that stand for nothing."""
     _check_names(body, function.value, {param.name for param in function.params or ()})

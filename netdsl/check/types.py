@@ -23,7 +23,7 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
         table = axis_of(body, written.groups[0][0])
         return idx(table), written.groups[1] if len(written.groups) == 2 else ()
     if written.name not in (*DTYPE_VARIABLES, *DTYPES):
-        names = (*DTYPES, *DTYPE_VARIABLES, "idx")
+        names = (*DTYPES, *DTYPE_VARIABLES, "idx", "params")
         near = suggest(written.name, names)
         raise mistake(
             "E0310",

@@ -174,13 +174,17 @@ def typo_op(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     yield spec.inserted("zz = softmx(zeros[2, 3])", "E0300", "softmx", "softmax")
 
 
+#: Values of brackets that are words and not names.
+WORDS = ("hard", "soft", "out", "layer")
+
+
 def typo_variable(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     called = {id(name) for name in spec.callees}
     for block in spec.blocks:
         for node in walk(block.body):
             if not isinstance(node, s.Name) or id(node) in called or len(node.id) <= 2 or not node.id[0].islower():
                 continue
-            if node.id not in BUILTINS and node.id != "training":
+            if node.id not in BUILTINS and node.id not in ("training", *WORDS):
                 yield spec.replaced(node.span, typo(draw, node.id, spec.known), "E0300 E0350", node.id)
     name = spec.network.header.statics[0].name
     wrong = typo(draw, name, spec.known)
@@ -320,7 +324,7 @@ def extra_tensor(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 def swapped(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node in spec.nodes:
         pair: tuple[Span, Span] | None = None
-        if isinstance(node, s.Call) and len(node.args) > 1 and not node.args[0].name and not node.args[1].name:
+        if isinstance(node, s.Call) and len(node.args) > 1 and not any(a.name or a.splat for a in node.args[:2]):
             pair = node.args[0].span, node.args[1].span
         elif isinstance(node, s.Binary) and node.op == "@":
             pair = node.left.span, node.right.span
@@ -410,7 +414,7 @@ def index_past_end(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 def wrong_axis(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node in spec.all(s.Arg):
         assert isinstance(node, s.Arg)
-        if node.name in ("axis", "start"):
+        if node.name in ("axis", "start") and not isinstance(getattr(node.value, "value", 0), str):
             yield spec.replaced(node.value.span, "7", "E0206")
     yield spec.inserted("zz = sum[axis=7](zeros[2])", "E0206", "axis=7")
 
@@ -422,7 +426,7 @@ def axis_names(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 
 def free_parameter(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for node in walk(spec.network):
-        if isinstance(node, s.ParamDecl):
+        if isinstance(node, s.ParamDecl) and node.type.name != "params":  # type: ignore[union-attr]
             axis = draw.choice(node.type.groups[-1])  # type: ignore[union-attr]
             yield spec.replaced(axis.span, spec.free, "E0212")
     yield spec.inserted(f"param zz: f32[{spec.free}, 4] ~ zeros", "E0212")
