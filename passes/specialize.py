@@ -12,8 +12,8 @@ from netdsl.backends.reference.sizes import bind_sizes
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError
-from netdsl.instances import refresh, settled
-from netdsl.ir import Graph, Node, Param, Value
+from netdsl.instances import ancestors, refresh, settled
+from netdsl.ir import Graph, Node, Param, Value, walk
 from netdsl.ops.creation import Dropout
 from netdsl.ops.external import ExternCall
 from netdsl.ops.shape import Transpose
@@ -94,7 +94,7 @@ class _Fixed:
             return False
         if any(not value.type.is_static for value in node.results) or any(True for _ in node.op.dims()):
             return False
-        return not any(isinstance(n.op, (Dropout, ExternCall)) for n in _with_inner(node))
+        return not any(isinstance(n.op, (Dropout, ExternCall)) for n in walk((node,)))
 
     def frontier(self) -> list[Value]:
         """Values to compute: those that the rest of the network reads. A layer keeps the transpose of its weight."""
@@ -117,13 +117,6 @@ class _Fixed:
         made = [value for node in self.nodes for value in node.results]
         inputs = [value for _, value in self.graph.inputs]
         return [value for value in (*inputs, *made) if value in read and value in self.given]
-
-
-def _with_inner(node: Node) -> Iterable[Node]:
-    yield node
-    for region in node.regions:
-        for inner in region.nodes:
-            yield from _with_inner(inner)
 
 
 def _refuse(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, frontier: Sequence[Value]) -> None:
@@ -221,15 +214,9 @@ def _without(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, values: Ma
     params = tuple(p for p in graph.params if p.value in read or p.value not in before)
     made = replace(graph, inputs=inputs, nodes=tuple(kept), params=(*params, *consts), taps=taps)
     stay = set(kept)
-    changed = frozenset(_and_ancestors(graph, {node.instance for node in graph.nodes if node not in stay}))
+    touched = {node.instance for node in graph.nodes if node not in stay}
+    changed = frozenset(row for index in touched for row in ancestors(graph.instances, index))
     return settled(refresh(made, changed), changed)
-
-
-def _and_ancestors(graph: Graph, rows: Iterable[int]) -> Iterable[int]:
-    for row in rows:
-        while row >= 0:
-            yield row
-            row = graph.instances[row].parent
 
 
 def _read(nodes: Iterable[Node]) -> set[Value]:

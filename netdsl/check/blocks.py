@@ -55,20 +55,11 @@ def call_block(
     ref = instance.ref if instance is not None else target
     assert isinstance(ref, BlockRef)
     header = ref.decl.header
-    checker = body.checker
     kind = ref.decl.kind if isinstance(ref.decl, s.Block) else "block"
     if kind not in ("block", "network") and not (kind == "edge" and body.is_edge):
         raise mistake("E0336", f"`{header.name}` is {_kind(kind)} and cannot be called as a block", span)
     path = instance.path if instance is not None else call_path(body, name, label)
-    inner = inner_body(checker, ref, body, span)
-    inner.builder.prefix = join(owner_of(body, instance).prefix, path)
-    inner.decisions = under(body.decisions, path)
-    received = receive(inner, ref, arguments, path if owner_of(body, instance) is body.builder else "", span)
-    prove_where(inner, body, header, span)
-    made = instance.span if instance is not None else None
-    template = template_of(checker, ref, inner, received.tensors, received.given, span, made)
-    if template is None:
-        raise Silent
+    inner, received, template = checked(body, ref, arguments, path, span, under(body.decisions, path), instance)
     check_taken(header.name, received, template)
     body.builder.used.update(join(path, name) for name in template.used if join(path, name) in body.given)
     _check_shared(instance, template, span)
@@ -89,6 +80,33 @@ def call_block(
     if label is not None and isinstance(result, TensorValue) and not body.builder.regions:
         body.builder.tap(join(body.path, label.name), result.value)
     return result
+
+
+def checked(
+    body: Body,
+    ref: BlockRef,
+    arguments: list[Argument],
+    path: str,
+    span: Span,
+    decisions: dict[str, tuple[int, ...]],
+    instance: "InstanceRef | None" = None,
+) -> tuple[Body, Received, Template]:
+    """The callee's body, what it received and what it came to.
+
+    Args:   decisions: of the choices inside.
+    Raises: Mistake: the arguments do not fit the header; Silent: the body was reported before.
+    """
+    owner = owner_of(body, instance)
+    inner = inner_body(body.checker, ref, body, span)
+    inner.builder.prefix = join(owner.prefix, path)
+    inner.decisions = decisions
+    received = receive(inner, ref, arguments, path if owner is body.builder else "", span)
+    prove_where(inner, body, ref.decl.header, span)
+    made = instance.span if instance is not None else None
+    template = template_of(body.checker, ref, inner, received.tensors, received.given, span, made)
+    if template is None:
+        raise Silent
+    return inner, received, template
 
 
 def place(

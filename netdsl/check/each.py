@@ -2,14 +2,12 @@
 
 from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
-from netdsl.check.blocks import call_path, inner_body, place, template_of
-from netdsl.check.facts import prove_where
+from netdsl.check.blocks import call_path, checked, place, under
 from netdsl.check.labels import snake_case
 from netdsl.check.macros_math import known
-from netdsl.check.mapped import Level, lead_result, over
-from netdsl.check.receiving import receive
+from netdsl.check.mapped import Level, lead_result, over, without_leading
 from netdsl.check.records import block_of
-from netdsl.check.report import Silent, mistake
+from netdsl.check.report import mistake
 from netdsl.check.results import map_result
 from netdsl.check.values import CheckValue, TensorValue, TupleValue, describe
 from netdsl.ir import Value
@@ -30,7 +28,7 @@ def each(call: MacroCall) -> CheckValue:
     if not isinstance(axis, int) or isinstance(axis, bool):
         raise mistake("E0324", f"`axis` of `each` needs an int, found {describe(axis)}", span)
     slices: list[Argument] = []
-    outer: list[TensorValue] = []
+    fronts: dict[Value, Value] = {}
     over_axis: Axis | None = None
     for argument in call.arguments:
         x = body.tensor(argument.value, argument.span, what="`each`")
@@ -40,18 +38,13 @@ def each(call: MacroCall) -> CheckValue:
             raise mistake("E0202", f"`each` needs equal axes: {over_axis.size} and {size}", argument.span)
         over_axis = over_axis or x.type.axes[at]
         front = moved(call, x, at, 0)
-        outer.append(front)
-        sliced = front.type.with_axes(front.type.axes[1:])
-        slices.append(Argument(argument.name, TensorValue(Value(sliced.without_names()), sliced), argument.span))
+        part = without_leading(front, 1)
+        fronts[part.value] = front.value
+        slices.append(Argument(argument.name, part, argument.span))
     if over_axis is None:
         raise mistake("E0323", "`each` takes at least 1 tensor, found 0", span)
     path = call_path(body, snake_case(ref.name), call.label)
-    inner = inner_body(body.checker, ref, body, span)
-    received = receive(inner, ref, slices, path, span)
-    prove_where(inner, body, ref.decl.header, span)
-    template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
-    if template is None:
-        raise Silent
+    inner, received, template = checked(body, ref, slices, path, span, under(body.decisions, path))
     own = next((entry for entry in template.params if entry.kind == "param"), None)
     if own is not None and not over_axis.size.is_const:
         raise mistake(
@@ -62,7 +55,7 @@ def each(call: MacroCall) -> CheckValue:
         )
     level = Level(over_axis, frozenset([*template.inputs, *(entry.value for entry in template.params)]))
     mapped = over(template, [level], body.builder.facts, span)
-    received.outer = {name: x.value for name, x in zip(received.outer, outer, strict=True)}
+    received.outer = {name: fronts[value] for name, value in received.outer.items()}
     mapping = place(body, ref, mapped, received, path, span)
     result = lead_result(map_result(inner, template.result, ref.decl.header, {}), mapped.result, mapping, (over_axis,))
     return _back(call, result, axis)

@@ -6,17 +6,16 @@ from dataclasses import replace
 from netdsl import syntax as s
 from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
-from netdsl.check.blocks import call_path, inner_body, place, template_of, under
+from netdsl.check.blocks import call_path, checked, place, under
 from netdsl.check.builder import Template, join
 from netdsl.check.edge_layout import beside
 from netdsl.check.edge_terms import Decomposition, Emitter, Term, merged
 from netdsl.check.headers import check_edge
 from netdsl.check.macros_math import known
 from netdsl.check.macros_shape import one_tensor
-from netdsl.check.mapped import Level, check_no_state, over_levels, own_copies
-from netdsl.check.receiving import receive
+from netdsl.check.mapped import Level, check_no_state, over_levels, own_copies, without_leading
 from netdsl.check.records import block_of, stacked
-from netdsl.check.report import Silent, mistake
+from netdsl.check.report import mistake
 from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, print_static
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
@@ -71,15 +70,10 @@ def _layer(
     decisions: dict[str, tuple[int, ...]],
     rows: tuple[tuple[str, str], ...],
 ) -> TensorValue:
-    """One layer of edges that are all of one kind. `rows`: of which outputs of which layer, where it is a part."""
+    """One layer of edges that are all of one kind. `rows`: which outputs of the whole these are, where it is a part."""
     body, span = call.body, call.span
-    inner = inner_body(body.checker, ref, body, span)
-    inner.decisions = decisions
-    scalar = x.type.with_axes(())
-    received = receive(inner, ref, [Argument(None, TensorValue(Value(scalar, "x"), scalar), place_of_x)], path, span)
-    template = template_of(body.checker, ref, inner, received.tensors, received.given, span)
-    if template is None:
-        raise Silent
+    one = Argument(None, without_leading(x, x.type.rank), place_of_x)
+    _, received, template = checked(body, ref, [one], path, span, decisions)
     if template.updates:
         check_no_state(template, span)
     for entry in template.params:
@@ -126,7 +120,7 @@ def _decided(
     order: list[int] = []
     for number, (made_, rows) in enumerate(sorted(groups.items())):
         one: dict[str, tuple[int, ...]] = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
-        where = (("of", path.removeprefix(body.path + ".")), ("rows", ", ".join(map(str, rows))))
+        where = (("rows", ", ".join(map(str, rows))),)
         parts.append(_layer(call, ref, x, place_of_x, len(rows), join(path, str(number)), one, where))
         order += rows
     whole = body.apply1(Concat(parts[0].type.rank - 1), tuple(parts), span)

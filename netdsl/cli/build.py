@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.command import command as make
-from netdsl.cli.command import failed
+from netdsl.cli.command import failed, named_files
 from netdsl.cli.model_options import (
     SEED,
     allow_plugins,
@@ -93,15 +93,8 @@ def _bound(texts: tuple[str, ...]) -> dict[str, Any]:
     """The arrays of `--bind NAME=X.npy`."""
     from netdsl.cli.arrays import read_npy
 
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, path = text.partition("=")
-        if not equals or not name or not path:
-            raise failed(f"`--bind {text}` is not NAME=X.npy", "write it like `--bind image=x.npy`")
-        if name in found:
-            raise failed(f"`--bind {name}` is given twice", "leave one out")
-        found[name] = read_npy(path)
-    return found
+    given = named_files("--bind", texts, "write it like `--bind image=x.npy`")
+    return {name: read_npy(path) for name, path in given.items()}
 
 
 def _keep_apart(inputs: list[str | None], outputs: list[str | None]) -> None:

@@ -1,7 +1,7 @@
 """How a command is made: the options that all share, its terminal, and the exit code."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -70,3 +70,19 @@ class WrongCall(click.UsageError):
 def failed(message: str, help: str | None = None) -> WrongCall:
     """A wrong call, for `raise`."""
     return WrongCall(message, help)
+
+
+def named_files(option: str, texts: Sequence[str], help: str) -> dict[str, str]:
+    """The paths by name of an option that is written NAME=X.npy and may be repeated.
+
+    Raises: UsageError: another form, or a name that is given twice.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise failed(f"`{option} {text}` is not NAME=X.npy", help)
+        if name in given:
+            raise failed(f"`{option} {name}` is given twice", "leave one out")
+        given[name] = path
+    return given

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netdsl.cli.command import command as make
-from netdsl.cli.command import failed
+from netdsl.cli.command import failed, named_files
 from netdsl.cli.model_options import SEED
 from netdsl.cli.sizes import read_sizes, size_option
 from netdsl.cli.terminal import OK, Terminal, table
@@ -44,7 +44,7 @@ def command(
     Random inputs take the sizes given with `--size`, the smallest possible ones where none is given. The provider that
     was asked for is used, or the command fails with exit code 3.
     """
-    given = _read_inputs(inputs)
+    given = named_files("--input", inputs, "write `--input image=x.npy`, or `image=random`")
     wanted = read_sizes(sizes)
     if model.endswith(".net"):
         raise failed(f"`{model}` is no ONNX model", f"build it first: `netdsl build {model} -o model.onnx`")
@@ -79,18 +79,6 @@ def command(
         if 0 < array.size <= _SHOWN and not paths:
             terminal.print(f"\n{name} =\n{array}")
     return OK
-
-
-def _read_inputs(texts: tuple[str, ...]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for text in texts:
-        name, equals, path = text.partition("=")
-        if not equals or not name or not path:
-            raise failed(f"`--input {text}` is not NAME=X.npy", "write `--input image=x.npy`, or `image=random`")
-        if name in given:
-            raise failed(f"`--input {name}` is given twice", "leave one out")
-        given[name] = path
-    return given
 
 
 def _nothing() -> "NDArray[np.generic]":

@@ -59,3 +59,12 @@ def test_a_free_axis_cannot_number_parameters() -> None:
     assert ["E0212"] == [d.code for d in error.value.diagnostics]
     net = netdsl.load("network N(x: f32[B, N, 4]) -> f32[B, N, 2] { x |> each[Glu, axis=1] }")["N"]
     assert [] == list(net.graph.params)
+
+
+def test_inputs_by_name_are_in_any_order() -> None:
+    text = (
+        "block F(a: float[.., 2], b: float[.., 2]) -> float[.., 2] { a - b }\n"
+        "network N(x: f32[B, 3, 2], y: f32[B, 3, 2]) -> f32[B, 3, 2] { each[F, axis=1](b=y, a=x) }"
+    )
+    x, y = np.random.default_rng(0).standard_normal((2, 4, 3, 2)).astype(np.float32)
+    np.testing.assert_allclose(netdsl.load(text)["N"].reference({"x": x, "y": y})["output"], x - y, atol=1e-6)
