@@ -229,6 +229,8 @@ def typo_import(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
 def typo_module(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
     for item in spec.all(s.Import):
         assert isinstance(item, s.Import)
+        if not item.path.startswith("std."):
+            continue
         wrong = "std." + typo(draw, item.path.removeprefix("std."), set())
         yield spec.replaced(item.path_span, wrong, "E0312", item.path)
     line = "import std.normalistion: GroupNorm\n"
