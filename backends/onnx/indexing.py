@@ -33,7 +33,7 @@ def _scatter(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ..
         table, update = places(e, t.axes[op.axis].size), _after(e, t, tu, op.axis)
         source = _last_writer(e, table, cast(e, indices, ti.dtype, I64), update, 0)
         return e.node("Gather", e.node("Concat", x, updates, axis=op.axis)[0], source, axis=op.axis)
-    return (_combine(e, t, x, _spread(e, indices, tu, op.axis), updates, op.axis, op.reduction),)
+    return (_combine(e, t, x, spread(e, indices, tu, op.axis), updates, op.axis, op.reduction),)
 
 
 def _scatter_along(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,8 +44,8 @@ def _scatter_along(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[s
     if _is_empty(tu):
         return (x,)
     if op.reduction == "none":
-        table = _spread(e, places(e, t.axes[op.axis].size), t, op.axis)
-        update = _spread(e, _after(e, t, tu, op.axis), tu, op.axis)
+        table = spread(e, places(e, t.axes[op.axis].size), t, op.axis)
+        update = spread(e, _after(e, t, tu, op.axis), tu, op.axis)
         source = _last_writer(e, table, cast(e, indices, ti.dtype, I64), update, op.axis)
         return e.node("GatherElements", e.node("Concat", x, updates, axis=op.axis)[0], source, axis=op.axis)
     return (_combine(e, t, x, indices, updates, op.axis, op.reduction),)
@@ -78,7 +78,7 @@ def _after(e: Emitter, t: TensorType, updates: TensorType, axis: int) -> str:
     return places(e, updates.axes[axis].size, start=size)
 
 
-def _spread(e: Emitter, row: str, t: TensorType, axis: int) -> str:
+def spread(e: Emitter, row: str, t: TensorType, axis: int) -> str:
     """A vector along `axis`, repeated over the other axes of `t`."""
     if t.rank == 1:
         return row

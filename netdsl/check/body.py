@@ -74,6 +74,8 @@ class Body:
     #: The written types of the parameters declared here.
     declared: dict[Value, s.TypeExpr] = field(default_factory=dict)
     in_unlabelled_loop: Span | None = None
+    #: The module of the standard library whose blocks are known by name where this stands: in brackets.
+    vocabulary: str = ""
     #: The axes that `..` stands for, under local names, and the caller's names of them.
     leading: tuple[Axis, ...] | None = None
     leading_names: tuple[str | None, ...] = ()
@@ -115,6 +117,16 @@ class Body:
             yield self.scope
         finally:
             self.scope = outer
+
+    @contextmanager
+    def speaking(self, vocabulary: str) -> Iterator[None]:
+        """Within, the blocks of a module of the standard library are known by name; an empty name changes nothing."""
+        outer = self.vocabulary
+        self.vocabulary = vocabulary or outer
+        try:
+            yield
+        finally:
+            self.vocabulary = outer
 
     # --- values of one kind ---
 

@@ -1,5 +1,6 @@
 """Calls: brackets, arguments, and the blocks, operators and functions that receive them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,30 @@ def apply_brackets(body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.
 
     Raises: Mistake E0323: too many; E0330: no such static; E0331: given twice.
     """
+    with body.speaking(target.macro.vocabulary if isinstance(target, MacroRef) else ""):
+        given = _evaluated(body, target, expr)
+    if isinstance(target, BlockRef):
+        return _block_brackets(body, target, [(name, value, arg.span) for name, value, arg in given])
+    if isinstance(target, OpRef):
+        return replace(target, statics=(*target.statics, *((n, v) for n, v, _ in given)), name_span=expr.span)
+    made = MacroRef(target.macro, (*target.statics, *((n, v) for n, v, _ in given)))
+    return call_macro(body, made, [], expr.span) if target.macro.is_nullary else made
+
+
+def apply_brackets_to(
+    body: "Body", target: BlockRef, given: Sequence[tuple[str | None, CheckValue]], span: Span
+) -> BlockRef:
+    """`target` with statics that stood in the brackets of something else.
+
+    Raises: Mistake E0323, E0324, E0330, E0331.
+    """
+    return _block_brackets(body, target, [(name, value, span) for name, value in given])
+
+
+def _evaluated(
+    body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.Index
+) -> list[tuple[str | None, CheckValue, s.Arg]]:
+    """The brackets by name; words that stand for themselves as strings."""
     given: list[tuple[str | None, CheckValue, s.Arg]] = []
     for arg in expr.args:
         if arg.splat:
@@ -48,35 +73,30 @@ def apply_brackets(body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.
             given.append((arg.name, arg.value.id, arg))
             continue
         given.append((arg.name, body.evaluate(arg.value), arg))
-    if isinstance(target, BlockRef):
-        return _block_brackets(body, target, given)
-    if isinstance(target, OpRef):
-        return replace(target, statics=(*target.statics, *((n, v) for n, v, _ in given)), name_span=expr.span)
-    made = MacroRef(target.macro, (*target.statics, *((n, v) for n, v, _ in given)))
-    return call_macro(body, made, [], expr.span) if target.macro.is_nullary else made
+    return given
 
 
-def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None, CheckValue, s.Arg]]) -> BlockRef:
+def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None, CheckValue, Span]]) -> BlockRef:
     header = target.decl.header
     params = {p.name: p for p in header.statics}
     bound = dict(target.statics)
     free = [n for n in params if n not in bound]
-    for name, value, arg in given:
+    for name, value, span in given:
         if name is None:
             if not free:
                 raise mistake(
                     "E0323",
                     f"`{header.name}` takes {counted(len(params), 'static')}, found {len(given)}",
-                    arg.span,
+                    span,
                     others=((header.name_span, "declared here"),),
                 )
             name = free.pop(0)
         elif name in free:
             free.remove(name)
         elif name in bound:
-            raise mistake("E0331", f"`{name}` is given twice", arg.span)
+            raise mistake("E0331", f"`{name}` is given twice", span)
         elif name in header_dims(header):
-            bound[name] = body.dim(value, arg.span, what=f"`{name}`")
+            bound[name] = body.dim(value, span, what=f"`{name}`")
             continue
         else:
             known = [*params, *header_dims(header)]
@@ -84,13 +104,13 @@ def _block_brackets(body: "Body", target: BlockRef, given: list[tuple[str | None
             raise mistake(
                 "E0330",
                 f"`{header.name}` has no static `{name}`",
-                arg.span,
+                span,
                 others=((header.name_span, "declared here"),),
                 help=f"did you mean `{near}`?"
                 if near
                 else (f"its statics are {', '.join(params)}" if params else None),
             )
-        bound[name] = statics.convert(body, value, params[name].type, arg.span, f"`{name}`")
+        bound[name] = statics.convert(body, value, params[name].type, span, f"`{name}`")
     return replace(target, statics=tuple(bound.items()))
 
 

@@ -94,6 +94,9 @@ class Checker:
                     help="define it on both sides, or before the `if`",
                 )
             return found.value
+        word = self.word(body.vocabulary, name) if body.vocabulary and not body.file.knows(name) else None
+        if word is not None:
+            return word
         try:
             return self.global_name(body.file, name, span, body.scope.visible())
         except Mistake as error:
@@ -101,6 +104,12 @@ class Checker:
                 help = f"`{name}` is a label, which names parameters; a value gets its name by `{name} = ..`"
                 raise Mistake(replace(error.diagnostic, help=help)) from None
             raise
+
+    def word(self, vocabulary: str, name: str) -> BlockRef | None:
+        """A block that the module `vocabulary` of the standard library lends to some brackets."""
+        module = self.library.std(vocabulary)
+        item = module.own.get(name) if module is not None and not name.startswith("_") else None
+        return BlockRef(item, module) if module is not None and isinstance(item, s.Block) else None
 
     def global_name(self, file: FileScope, name: str, span: Span, locals: Sequence[str] = ()) -> CheckValue:
         """A name outside any body. Raises: Mistake E0300, with a suggestion out of `locals` too."""

@@ -63,6 +63,12 @@ def _each(call: MacroCall) -> CheckValue:
 
 
 def _edges(call: MacroCall) -> CheckValue:
+def _aggregate(call: MacroCall) -> CheckValue:
+    from netdsl.check.aggregates import aggregate
+
+    return aggregate(call)
+
+
     from netdsl.check.edges import edges
 
     return edges(call)
@@ -150,6 +156,17 @@ _MACROS = (
         makes_parameters=True,
     ),
     Macro("numel", r.numel, "numel[T]", "How many elements the parameters of a block have.", ("block",), True),
+    Macro(
+        "aggregate",
+        _aggregate,
+        "aggregate[sum](x, by=i)",
+        "The rows of each group combined; a list of aggregators gives their results side by side.",
+        ("aggregator",),
+        vocabulary="aggregators",
+        makes_parameters=True,
+    ),
+    Macro("decide", decide, "decide(logits)", "An index that a loop chooses, and its log-probability.", ()),
+    Macro("take_each", take_each, "take_each(x, i)", "Of each row of x its own slice.", ()),
     Macro("leaves", r.leaves, "leaves[T]", "The parameters of a block, as a static list.", ("block",), True),
     Macro("unpack", r.unpack, "unpack[T](v)", "The last axis cut into the parameters of a block.", ("block",)),
     Macro("pack", r.pack, "pack[T](list)", "Tensors, one a leaf, as the parameters of a block.", ("block",)),

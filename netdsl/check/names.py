@@ -1,7 +1,7 @@
 """Names in code that is not run: what a statement assigns, and the look-up of an untaken branch (rule R10)."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -83,6 +83,9 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             macro = BUILTINS.get(node.base.id)
             words = macro.macro.words if isinstance(macro, MacroRef) else ()
             local.update(a.value.id for a in node.args if a.name in words and isinstance(a.value, s.Name))
+            if isinstance(macro, MacroRef) and macro.macro.vocabulary:
+                lent = (body.checker.word(macro.macro.vocabulary, name) for name in _names_in(node.args))
+                local.update(word.name for word in lent if word is not None)
         pending.extend(child for child in children(node) if not _names_initialiser(node, child))
     for name in sorted(used, key=lambda name: name.span.start):
         if name.id in local or name.id == "training" or name.id in INITIALISERS or name.id in body.file.modules:
@@ -96,6 +99,16 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             is_dimension = body.checker.is_capital(name.id) and id(name) not in called
             if not is_dimension:
                 body.checker.reporter.add(error.diagnostic)
+
+
+def _names_in(roots: Iterable[object]) -> Iterator[str]:
+    """Every name that is written under the roots."""
+    pending = list(roots)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Name):
+            yield node.id
+        pending.extend(children(node))
 
 
 def _names_initialiser(node: object, child: object) -> bool:

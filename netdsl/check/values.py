@@ -108,6 +108,8 @@ class Macro:
     takes_names: bool = False
     #: Named brackets whose value is a word: `per=out`.
     words: tuple[str, ...] = ()
+    #: The module of the standard library whose blocks are known by name in the brackets.
+    vocabulary: str = ""
     #: A call makes parameters, which the label names, as a call of a block does.
     makes_parameters: bool = False
 

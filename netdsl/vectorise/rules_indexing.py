@@ -19,7 +19,7 @@ def _take(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...]:
     if not x.is_mapped:
         return (s.moved(s.emit(Take(op.axis), x.value, indices.value), op.axis, 0),)
     table = _long_table(s, x, op.axis)
-    y = s.emit(Take(0), table, _into_long_table(s, indices, x.sizes[op.axis]))
+    y = s.emit(Take(0), table, into_long_table(s, indices, x.sizes[op.axis]))
     return (_moved_back(s, y, indices.rank, op.axis),)
 
 
@@ -28,7 +28,7 @@ def _scatter(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...
     assert isinstance(op, Scatter)
     if not indices.is_mapped:
         return (s.emit(Scatter(op.axis + 1, op.reduction), s.lifted(x), indices.value, s.lifted(updates)),)
-    at = s.reshaped(_into_long_table(s, indices, x.sizes[op.axis]), (s.size * indices.sizes[0],))
+    at = s.reshaped(into_long_table(s, indices, x.sizes[op.axis]), (s.size * indices.sizes[0],))
     operands = _long_table(s, x, op.axis), at, _long_table(s, updates, op.axis)
     y = s.unfolded(s.emit(Scatter(0, op.reduction), *operands), x.sizes[op.axis])
     return (s.moved(y, 1, op.axis + 1),)
@@ -39,7 +39,7 @@ def _long_table(s: Slices, x: Slot, axis: int) -> Value:
     return s.folded(Slot(s.moved(s.lifted(x), axis + 1, 1), True))
 
 
-def _into_long_table(s: Slices, indices: Slot, rows: Dim) -> Value:
+def into_long_table(s: Slices, indices: Slot, rows: Dim) -> Value:
     """Indices into tables of `rows`, as indices into all of them one after another."""
     starts = s.emit(Mul(), s.emit(Iota(s.size)), s.emit(DimValue(rows)))
     starts = s.spread(Slot(starts, True), indices.rank)

@@ -9,6 +9,7 @@ from netdsl.vectorise import (
     rules_normalisation,
     rules_pointwise,
     rules_product,
+    rules_segment,
     rules_spatial,
 )
 from netdsl.vectorise.slices import Rule
@@ -20,6 +21,7 @@ RULES: dict[type[Op], Rule] = {
     **rules_normalisation.RULES,
     **rules_pointwise.RULES,
     **rules_product.RULES,
+    **rules_segment.RULES,
     **rules_spatial.RULES,
 }
 
