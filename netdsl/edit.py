@@ -48,8 +48,12 @@ class GraphEdit:
         *,
         hint: str = "",
         regions: tuple[Region, ...] = (),
+        instance: int | None = None,
     ) -> Node:
-        """A new node ahead of `anchor`, with its place and instance. Result types are inferred unless given."""
+        """A new node ahead of `anchor`, with its place, and its instance unless another is given.
+
+        Result types are inferred unless given.
+        """
         if types is None:
             inputs = tuple(v.type for v in operands)
             if isinstance(op, Loop):
@@ -61,24 +65,33 @@ class GraphEdit:
             tuple(operands),
             tuple(Value(t.without_names(), hint) for t in types),
             anchor.spans,
-            anchor.instance,
+            anchor.instance if instance is None else instance,
             regions,
         )
         self._inserted.setdefault(anchor, []).append(node)
-        self._dirty.add(anchor.instance)
+        self._dirty.add(node.instance)
         return node
 
     def replace_value(self, old: Value, new: Value) -> None:
         """Every reader of `old`, outputs included, reads `new` instead."""
         self._values[old] = new
 
-    def replace_node(self, node: Node, op: Op, operands: Sequence[Value], *, spans: tuple[Span, ...] = ()) -> None:
+    def replace_node(
+        self,
+        node: Node,
+        op: Op,
+        operands: Sequence[Value],
+        *,
+        spans: tuple[Span, ...] = (),
+        instance: int | None = None,
+    ) -> None:
         """Another op in the same place with the same result values, whose types stay as they are."""
-        self._replaced[node] = replace(node, op=op, operands=tuple(operands), spans=spans or node.spans)
-        self._dirty.add(node.instance)
+        home = node.instance if instance is None else instance
+        self._replaced[node] = replace(node, op=op, operands=tuple(operands), spans=spans or node.spans, instance=home)
+        self._dirty |= {node.instance, home}
 
     def erase(self, node: Node) -> None:
-        """Drop a node whose results nothing reads any more."""
+        """Drop a node whose results nothing reads any more. A label of one of them goes with it."""
         self._erased.add(node)
         self._dirty.add(node.instance)
 
@@ -89,7 +102,7 @@ class GraphEdit:
         return value
 
     def drop_param(self, path: str) -> None:
-        """Remove a parameter that nothing reads any more."""
+        """Remove a parameter that nothing reads any more. A label of it goes with it."""
         self._dropped.add(path)
 
     # --- finishing ---
@@ -103,14 +116,18 @@ class GraphEdit:
         params = tuple(p for p in before.params if p.path not in self._dropped) + tuple(self._params)
         dirty = {a for index in self._dirty for a in ancestors(before.instances, index)}
         rows = moved(before.instances, {old: resolve(old) for old in self._values})
+        candidates.update(i for i, row in enumerate(rows) if row is not before.instances[i])
         rows = tuple(replace(row, intact=False) if i in dirty and row.intact else row for i, row in enumerate(rows))
+        gone = {value for node in self._erased for value in node.results}
+        gone.update(p.value for p in before.params if p.path in self._dropped)
+        taps = (replace(t, value=resolve(t.value)) for t in before.taps)
         graph = replace(
             before,
             nodes=nodes,
             outputs=tuple((name, resolve(v)) for name, v in before.outputs),
             params=params,
             updates=tuple(Update(u.path, resolve(u.value)) for u in before.updates),
-            taps=tuple(replace(t, value=resolve(t.value)) for t in before.taps),
+            taps=tuple(tap for tap in taps if tap.value not in gone),
             instances=rows,
         )
         touched = {a for index in candidates for a in ancestors(before.instances, index)}

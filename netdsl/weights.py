@@ -161,11 +161,11 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array]) -> None:
 def random_weights(params: Iterable[Param], seed: int) -> dict[str, Array]:
     """Non-degenerate values for validation: never the initialiser's zeros and ones, variances positive.
 
-    A swapped scale and shift, or a dropped bias, changes the outputs under these.
+    A swapped scale and shift, or a dropped bias, changes the outputs under these. A bound parameter keeps its data.
     """
     values: dict[str, Array] = {}
     for param in params:
-        if param.kind == "const":
+        if param.data is not None:
             values[param.path] = np.asarray(param.data)
             continue
         rng = generator(seed, "validate:" + param.path)

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netdsl.collector import paused_collection
 from netdsl.ir import Graph
 from netdsl.passes.base import Pass, Skip, Weights
+from netdsl.passes.fold_batch_norm import FoldBatchNorm
+from netdsl.passes.fold_constants import FoldConstants
 from netdsl.passes.remove_dead_nodes import RemoveDeadNodes
 from netdsl.passes.share_common_nodes import ShareCommonNodes
 from netdsl.passes.validation import Validator
 from netdsl.verify import verify
 from netdsl.weights import random_weights
 
-#: What every export runs.
-DEFAULT: tuple[Pass, ...] = (ShareCommonNodes(), RemoveDeadNodes())
+#: What every export runs: first what holds for all weights, then what needs them.
+DEFAULT: tuple[Pass, ...] = (ShareCommonNodes(), FoldBatchNorm(), RemoveDeadNodes())
+BOUND: tuple[Pass, ...] = (FoldConstants(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +49,60 @@ class PipelineResult:
 
 @paused_collection()
 def run_pipeline(
-    graph: Graph, weights: Weights, *, passes: Sequence[Pass] = DEFAULT, validate: bool = True, budget_s: float = 10.0
+    graph: Graph,
+    weights: Weights,
+    *,
+    passes: Sequence[Pass] = DEFAULT,
+    bound: Sequence[Pass] = BOUND,
+    validate: bool = True,
+    budget_s: float = 10.0,
 ) -> PipelineResult:
-    """Run `passes` in order.
+    """Run `passes` in order, validated under random weights, and then `bound` on the graph that holds `weights`.
 
-    Args:   budget_s: seconds that validation may take before the first pass.
+    Args:   budget_s: seconds that validation may take before the first pass, and again before the first of `bound`.
     Raises: NetError: E0601: a pass broke its promise. InvalidGraph: a pass made an invalid graph, a bug of it.
     """
-    validator: Validator | None = None
-    rows: list[Row] = []
-    for step in passes:
-        started = time.perf_counter()
-        result = step.run(graph)
-        seconds = time.perf_counter() - started
-        error: float | None = None
-        if result.graph is graph:
-            error = 0.0 if validate else None
-        else:
-            verify(result.graph, instances=validate)
-            if validate:
+    runner = _Runner(validate, budget_s)
+    graph = runner.run(graph, passes)
+    if weights:
+        graph = runner.run(with_weights(graph, weights), bound)
+    return PipelineResult(graph, weights, tuple(runner.rows), runner.sizes)
+
+
+def with_weights(graph: Graph, weights: Weights) -> Graph:
+    """The graph with data in its parameters."""
+    params = (replace(p, data=weights[p.path]) if p.path in weights else p for p in graph.params)
+    return replace(graph, params=tuple(params))
+
+
+class _Runner:
+    """Runs, checks and times passes."""
+
+    def __init__(self, validate: bool, budget_s: float) -> None:
+        self._validate = validate
+        self._budget_s = budget_s
+        self.rows: list[Row] = []
+        self.sizes: tuple[dict[str, int], ...] = ()
+
+    def run(self, graph: Graph, passes: Sequence[Pass]) -> Graph:
+        validator: Validator | None = None
+        for step in passes:
+            started = time.perf_counter()
+            result = step.run(graph)
+            seconds = time.perf_counter() - started
+            error = 0.0 if self._validate else None
+            if result.graph is not graph:
+                verify(result.graph, instances=self._validate)
+            if result.graph is not graph and self._validate:
                 if validator is None:
-                    validator = Validator(graph, random_weights(graph.params, 0), budget_s=budget_s)
+                    validator = Validator(graph, random_weights(graph.params, 0), budget_s=self._budget_s)
+                    self.sizes = self.sizes or tuple(dict(s) for s in validator.sizes)
                 error = validator.check(step.name, result.graph, step.guarantee)
-        rows.append(
-            Row(
-                step.name,
-                step.guarantee.kind,
-                result.fired,
-                _count(graph),
-                _count(result.graph),
-                seconds,
-                error,
-                result.skips,
-            )
-        )
-        graph = result.graph
-    sizes = tuple(dict(s) for s in validator.sizes) if validator is not None else ()
-    return PipelineResult(graph, weights, tuple(rows), sizes)
+            counts = _count(graph), _count(result.graph)
+            row = Row(step.name, step.guarantee.kind, result.fired, *counts, seconds, error, result.skips)
+            self.rows.append(row)
+            graph = result.graph
+        return graph
 
 
 def _count(graph: Graph) -> int:

@@ -13,11 +13,10 @@ from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError
 from netdsl.instances import ancestors, refresh, settled
-from netdsl.ir import Graph, Node, Param, Value, walk
-from netdsl.ops.creation import Dropout
-from netdsl.ops.external import ExternCall
+from netdsl.ir import Graph, Node, Param, Value
 from netdsl.ops.shape import Transpose
 from netdsl.passes.base import EXACT, Weights
+from netdsl.passes.evaluation import evaluated, is_computable
 from netdsl.passes.pipeline import Row
 from netdsl.passes.validation import relative_error
 from netdsl.sampling import sample_inputs, sample_sizes
@@ -43,7 +42,7 @@ def specialize(graph: Graph, weights: Weights, bound: Mapping[str, Array]) -> tu
     fixed = _Fixed(graph, bound)
     frontier = fixed.frontier()
     _refuse(graph, bound, fixed, frontier)
-    values = _computed(graph, weights, arrays, fixed, frontier)
+    values = evaluated(graph, fixed.nodes, frontier, arrays, weights)
     made = _without(graph, bound, fixed, values)
     kept = {param.path for param in made.params}
     return made, {path: np.asarray(array) for path, array in weights.items() if path in kept}
@@ -90,11 +89,7 @@ class _Fixed:
             home.update(node.results)
 
     def _is_fixed(self, node: Node) -> bool:
-        if any(value not in self.given and value not in self.held for value in node.operands):
-            return False
-        if any(not value.type.is_static for value in node.results) or any(True for _ in node.op.dims()):
-            return False
-        return not any(isinstance(n.op, (Dropout, ExternCall)) for n in walk((node,)))
+        return all(value in self.given or value in self.held for value in node.operands) and is_computable(node)
 
     def frontier(self) -> list[Value]:
         """Values to compute: those that the rest of the network reads. A layer keeps the transpose of its weight."""
@@ -166,23 +161,6 @@ def _readers(graph: Graph) -> dict[Value, frozenset[str]]:
         by = frozenset[str]().union(*(found.get(value, frozenset()) for value in node.operands))
         found.update((value, by) for value in node.results)
     return found
-
-
-def _computed(
-    graph: Graph, weights: Weights, bound: Mapping[str, Array], fixed: _Fixed, frontier: Sequence[Value]
-) -> dict[Value, Array]:
-    """The frontier's values, in float64 where they are floats."""
-    part = replace(
-        graph,
-        inputs=tuple((name, value) for name, value in graph.inputs if name in bound),
-        outputs=tuple((str(at), value) for at, value in enumerate(frontier)),
-        nodes=tuple(fixed.nodes),
-        updates=(),
-        taps=(),
-        instances=graph.instances,
-    )
-    outputs = run(part, bound, {p.path: weights[p.path] for p in graph.params if p.path in weights}).outputs
-    return {value: outputs[str(at)] for at, value in enumerate(frontier)}
 
 
 def _without(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, values: Mapping[Value, Array]) -> Graph:

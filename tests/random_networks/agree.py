@@ -23,7 +23,9 @@ from netdsl.ir_source import source_of
 from netdsl.ir_text import print_graph
 from netdsl.ops.creation import Dropout
 from netdsl.ops.image import GridSample
-from netdsl.passes.pipeline import DEFAULT
+from netdsl.passes.base import EXACT
+from netdsl.passes.pipeline import DEFAULT, run_pipeline
+from netdsl.passes.validation import relative_error
 from netdsl.sampling import storage_dtype
 from netdsl.source import Source
 from netdsl.tensor_type import F64
@@ -40,7 +42,7 @@ TIMES_ERROR = 4.0
 
 @dataclass(frozen=True)
 class Disagreement(Exception):
-    """What went wrong, and at which stage: `verify`, `text`, `source`, `format`, `reference`, `torch` or `onnx`."""
+    """What went wrong, and where: `verify`, `text`, `source`, `format`, `reference`, `passes`, `torch` or `onnx`."""
 
     stage: str
     message: str
@@ -67,6 +69,7 @@ def check(network: RandomNetwork, runtime: OnnxRuntime) -> Used:
     checked = check_source(network)
     check_passes(checked)
     expected = reference(network.graph, network)
+    check_pipeline(checked.eval_graph, network, expected)
     cells = check_torch(checked.eval_graph, checked.train_graph, network, expected)
     return Used(check_onnx(checked.eval_graph, network, expected, runtime), cells)
 
@@ -77,6 +80,18 @@ def check_passes(checked: CheckedNetwork) -> None:
         for step in DEFAULT:
             graph = _stage("text", step.run, graph).graph
             check_graph(graph)
+
+
+def check_pipeline(graph: Graph, network: RandomNetwork, expected: "list[Mapping[str, Array]]") -> None:
+    """After all passes of an export, those that need weights among them, the reference gives the same."""
+    result = _stage("passes", run_pipeline, graph, network.weights, validate=False)
+    check_graph(result.graph)
+    for sample, wanted in zip(network.samples, expected, strict=True):
+        outputs = _stage("passes", run, result.graph, sample.inputs, {}).outputs
+        for name, array in wanted.items():
+            error = relative_error(array, outputs[name])
+            if not error <= EXACT.rtol:
+                raise Disagreement("passes", f"`{name}` at {dict(sample.sizes)} is off by {error:.3g} (relative)")
 
 
 def check_graph(graph: Graph) -> None:
