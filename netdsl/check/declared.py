@@ -13,7 +13,7 @@ from netdsl.tensor_type import DTYPE_VARIABLES, Axis, ShapeError, TensorType, un
 def check_result(body: Body, written: s.NamedType, value: CheckValue, place: Span, what: str) -> TensorValue:
     """Match a result with its declared type; names met first here are bound. Returns it under the declared type.
 
-    Raises: Mistake E0214.
+    Raises: Mistake E0214; E0310: no such type.
     """
     if value is POISON:
         raise Silent
@@ -21,6 +21,7 @@ def check_result(body: Body, written: s.NamedType, value: CheckValue, place: Spa
         dtype, _ = element_type(body, written)
         value = body.tensor(value, place, like=dtype)
     if not isinstance(value, TensorValue):
+        element_type(body, written)
         raise mistake("E0214", f"{what} needs a tensor, found {describe(value)}", place)
     found = value.type
     exprs = axis_exprs(written)

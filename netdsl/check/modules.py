@@ -195,7 +195,7 @@ class Library:
                         help=f"did you mean `{near}`?" if near and not private else None,
                     )
                 )
-                scope.lost.add(name.id)
+                scope.lost.update((name.id, near or name.id))
                 continue
             scope.imported[name.id] = (target, name.id)
 

@@ -240,14 +240,13 @@ def free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
                 body.scope.bind(e.id, value, "dim", e.span)
                 body.dims[e.id] = DimOrigin(value, e.span, None)
     tensors: dict[str, TensorValue] = {}
-    before = len(body.checker.reporter.diagnostics)
     for param in header.params:
         try:
             declared = tensor_type(body, param.type)
             tensors[param.name] = TensorValue(Value(declared.without_names(), param.name), declared)
         except Mistake as error:
             body.checker.reporter.add(error.diagnostic)
-    if len(body.checker.reporter.diagnostics) > before:
+    if len(tensors) < len(header.params):
         raise Silent
     return tensors
 
