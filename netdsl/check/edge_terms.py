@@ -54,6 +54,10 @@ class Linear:
     is_summed: bool = False
 
 
+#: A side of a term, None for ones, scaled by a factor.
+_Scale = Callable[[Value | None, Value], Value]
+
+
 class Decomposition:
     """Terms of the result of an edge's body.
 
@@ -127,16 +131,22 @@ class Decomposition:
     def product(self, node: Node) -> Linear | None:
         left, right = node.operands
         for value, factor in ((left, right), (right, left)):
-            scaled = self._scaled(value, factor, lambda side, by: self.emit(Mul(), side, by), node)
+            scaled = self._scaled(value, factor, self._times, node)
             if scaled is not None:
                 return scaled
         return None
 
     def quotient(self, node: Node) -> Linear | None:
         top, bottom = node.operands
-        return self._scaled(top, bottom, lambda side, by: self.emit(Div(), side, by), node)
+        return self._scaled(top, bottom, self._over, node)
 
-    def _scaled(self, value: Value, factor: Value, scale: Callable[[Value, Value], Value], node: Node) -> Linear | None:
+    def _times(self, side: Value | None, factor: Value) -> Value:
+        return factor if side is None else self.emit(Mul(), side, factor)
+
+    def _over(self, side: Value | None, factor: Value) -> Value:
+        return self.emit(Div(), side if side is not None else self._number(1, factor), factor)
+
+    def _scaled(self, value: Value, factor: Value, scale: _Scale, node: Node) -> Linear | None:
         """Every term of `value` scaled by a factor that reads parameters only, or inputs only."""
         by_param, by_input = factor in self._by_param, factor in self._by_input
         if by_param and by_input:
@@ -152,13 +162,13 @@ class Decomposition:
             return None
         return self._scale(x, factor, scale, by_param)
 
-    def _scale(self, x: Linear, factor: Value, scale: Callable[[Value, Value], Value], by_param: bool) -> Linear | None:
+    def _scale(self, x: Linear, factor: Value, scale: _Scale, by_param: bool) -> Linear | None:
         if x.rest or x.parts is not None:
             return None
         terms = []
         for term in x.terms:
             side = term.weight if by_param else term.basis
-            made = scale(side if side is not None else self._number(1, factor), factor)
+            made = scale(side, factor)
             terms.append(Term(made, term.basis) if by_param else Term(term.weight, made))
         return replace(x, terms=tuple(terms))
 
@@ -179,7 +189,7 @@ class Decomposition:
         terms = x.terms
         if isinstance(op, ReduceMean):
             count = self._number(value.type.numel().value, value)
-            scaled = self._scale(x, count, lambda side, by: self.emit(Div(), side, by), by_param=True)
+            scaled = self._scale(x, count, self._over, by_param=True)
             assert scaled is not None
             terms = scaled.terms
         shape = value.type.sizes
