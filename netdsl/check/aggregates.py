@@ -14,7 +14,6 @@ from netdsl.check.values import (
     ListValue,
     MacroRef,
     OpRef,
-    TensorValue,
     TupleValue,
     describe,
 )
@@ -71,11 +70,9 @@ def _aggregator(call: MacroCall, given: CheckValue) -> "BlockRef | InstanceRef |
         if isinstance(given, MacroRef) and name == "choose":
             options = tuple((n, _aggregator(call, v) if n is None else v) for n, v in given.statics)
             return MacroRef(given.macro, options)
-        scope = body.checker.library.std(VOCABULARY)
-        assert scope is not None
-        found = scope.find(name)
-        if found is not None and not name.startswith("_"):
-            return apply_brackets_to(body, BlockRef(found[1], scope), given.statics, call.span)
+        word = body.checker.word(VOCABULARY, name)
+        if word is not None:
+            return apply_brackets_to(body, word, given.statics, call.span)
     if isinstance(given, (BlockRef, InstanceRef)):
         header = (given.ref if isinstance(given, InstanceRef) else given).decl.header
         if any(param.name == "by" for param in header.params):
