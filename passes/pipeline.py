@@ -4,6 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from netdsl.collector import paused_collection
 from netdsl.ir import Graph
 from netdsl.passes.base import Pass, Skip, Weights
@@ -12,6 +15,8 @@ from netdsl.passes.fold_constants import FoldConstants
 from netdsl.passes.remove_dead_nodes import RemoveDeadNodes
 from netdsl.passes.share_common_nodes import ShareCommonNodes
 from netdsl.passes.validation import Validator
+from netdsl.sampling import storage_dtype
+from netdsl.tensor_type import DType
 from netdsl.verify import verify
 from netdsl.weights import random_weights
 
@@ -70,9 +75,21 @@ def run_pipeline(
 
 
 def with_weights(graph: Graph, weights: Weights) -> Graph:
-    """The graph with data in its parameters."""
-    params = (replace(p, data=weights[p.path]) if p.path in weights else p for p in graph.params)
+    """The graph with data in its parameters, rounded to what their types hold."""
+    params = (
+        replace(p, data=_rounded(weights[p.path], p.value.type.dtype)) if p.path in weights else p for p in graph.params
+    )
     return replace(graph, params=tuple(params))
+
+
+def _rounded(array: NDArray[np.generic], dtype: DType) -> NDArray[np.generic]:
+    """To the nearest value of the type, ties to even."""
+    held = np.asarray(array).astype(storage_dtype(dtype.storage.name))
+    if dtype.name != "bf16":
+        return held
+    bits = held.view(np.uint32)
+    nearest = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+    return np.where(np.isnan(held), held, nearest)
 
 
 class _Runner:
