@@ -159,8 +159,8 @@ CODES: dict[str, Code] = {
         _net("y, _ = scan x[axis=1] from (h=zeros[B, 4]) {", "    h = h + x", "    yield x", "}", "y", header=_SCAN),
     ),
     "E0361": Code(
-        "lengths of another form",
-        "`length` holds one i64 for each row of the carried values and of the yields.",
+        "lengths or conditions of another form",
+        "`length` holds one i64 and `until` is one bool for each row of the carried values and of the yields.",
         _net(
             "y, _ = scan x[axis=1, length=n] from (h=zeros[B, 4]) {",
             "    h = h + x",
@@ -179,10 +179,11 @@ CODES: dict[str, Code] = {
         ),
     ),
     "E0362": Code(
-        "a loop that this version does not have",
-        "`scan` is there; `decode`, `fixed_point`, `until` and `given` are reserved.",
-        _net("y = decode 4 from (h=x) {", "    h = h + 1", "    yield h", "}", "x"),
-        _net("y, _ = scan 4[axis=0] from (h=x) {", "    h = h + 1", "    yield h", "}", "x"),
+        "a clause that does not fit its loop",
+        "`fixed_point` needs `until` and yields nothing; `until` is a bool for each row; `given` has one target for each "
+        "`decide`; `decide` stands in a loop's body.",
+        _net("h = fixed_point 4 from (h=x) {", "    h = h / 2", "}", "h"),
+        _net("h = fixed_point 4 from (h=x) until sum[axis=1](abs(h)) < 1 {", "    h = h / 2", "}", "h"),
     ),
     "E0363": Code(
         "training and evaluation differ in type",

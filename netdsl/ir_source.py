@@ -210,8 +210,8 @@ class _File:
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def loop(self, node: Node, op: Loop, body: _Body) -> None:
-        if op.has_until:
-            raise NotWritable("a loop that stops by itself has no text form")
+        if op.implicit:
+            raise NotWritable("the gradient of a fixed point has no text form")
         region = node.regions[0]
         first = op.sequences + op.has_length
         shown = op.carries - op.states
@@ -224,6 +224,7 @@ class _File:
                 inner.names[argument] = self.read(outer, body)
             self.origin[argument] = self.origin.get(outer, outer)
         options = [f"axis={op.axis}"] + (["reverse=true"] if op.reverse else [])
+        options += [f"truncate={op.truncate}"] if op.truncate else []
         if op.has_length:
             options.append(f"length={self.read(node.operands[op.sequences], body)}")
         steps = _named(own[: op.sequences], node.operands, inner, lambda v: self.read(v, body))
@@ -236,7 +237,11 @@ class _File:
             self.update(state, value, inner)
         kept = [(a, r) for a, r in zip(carried, region.results, strict=False) if a is not r]
         values = [self.read(r, inner) for _, r in kept]
-        yields = [self.read(v, inner) for v in region.results[op.carries :]]
+        yields = [self.read(v, inner) for v in region.results[op.carries : op.carries + op.yields]]
+        until = ""
+        if op.has_until:
+            stop = region.results[-1]
+            until = f" until {'before.' if stop in carried else ''}{self.read(stop, inner)}"
         if kept:
             targets = ", ".join(inner.names[a] for a, _ in kept)
             if yields and {inner.names[a] for a, _ in kept} & set(yields):
@@ -247,7 +252,7 @@ class _File:
         if yields:
             inner.add(f"yield {', '.join(yields)}")
         targets = self.define(node.results[: op.yields + shown], body)
-        body.add(f"{targets} = scan {over}[{', '.join(options)}] from ({carries}) {{")
+        body.add(f"{targets} = scan {over}[{', '.join(options)}] from ({carries}){until} {{")
         body.lines += [*inner.lines, body.indent + "}"]
 
     def loop_states(self, node: Node, op: Loop, own: Sequence[Value], inner: _Body) -> list[str]:

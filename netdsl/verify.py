@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from netdsl.instances import current_digests, defined_values
 from netdsl.ir import Graph, Node, Region, Value
 from netdsl.ops.loop import Loop, has_rows, loop_results
-from netdsl.tensor_type import ShapeError, TensorType
+from netdsl.tensor_type import BOOL, ShapeError, TensorType
 
 
 class InvalidGraph(Exception):
@@ -141,11 +141,14 @@ def _check_region(graph: Graph, node: Node, region: Region, problems: list[str])
     for start, end in zip(region.arguments[first : first + op.carries], region.results, strict=False):
         if not same_type(graph, start.type, end.type):
             problems.append(f"{what} carries {start.type} and returns {end.type}")
-    if op.has_length:
-        lengths = node.operands[op.sequences].type
-        rows = region.results[: op.carries - op.states] + region.results[op.carries : op.carries + op.yields]
-        problems += [
-            f"{what} returns {value.type}, which has other rows than {lengths}"
-            for value in rows
-            if not has_rows(value.type, lengths, graph.facts)
-        ]
+    if op.has_until and region.results[-1].type.dtype != BOOL:
+        problems.append(f"{what} stops by {region.results[-1].type}, not by a bool")
+    masks = [node.operands[op.sequences].type] if op.has_length else []
+    masks += [region.results[-1].type] if op.has_until else []
+    rows = region.results[: op.carries - op.states] + region.results[op.carries : op.carries + op.yields]
+    problems += [
+        f"{what} returns {value.type}, which has other rows than {mask}"
+        for mask in masks
+        for value in rows
+        if not has_rows(value.type, mask, graph.facts)
+    ]

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
@@ -11,9 +12,11 @@ from torch._higher_order_ops.scan import scan
 from netdsl.backends.torch_fx.context import Emitter
 from netdsl.backends.torch_fx.emitter import GraphEmitter
 from netdsl.backends.torch_fx.entry_checks import is_concrete
+from netdsl.backends.torch_fx.fixed_point import at_fixed_point
 from netdsl.backends.torch_fx.recurrent import Cell, find_cell, run_cell
 from netdsl.dims import Dim
-from netdsl.ir import Node
+from netdsl.ir import Graph, Node
+from netdsl.ops import shape
 from netdsl.ops.loop import Loop
 from netdsl.tensor_type import DType
 
@@ -38,7 +41,7 @@ def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> 
     step.graph = body.fx_graph
     types = [v.type for v in region.results[op.carries : op.carries + op.yields]]
     places = tuple(min(op.axis, t.rank) for t in types)
-    module = LoopModule(op, places, step, find_cell(emitter.network.graph, node))
+    module = LoopModule(op, places, step, find_cell(emitter.network.graph, node), _views(emitter.network.graph, node))
     empty = [(emitter.shape(op.stacked(t).sizes), emitter.dtype(t.dtype)) for t in types]
     if op.has_until:
         empty.append((emitter.shape(region.results[-1].type.sizes), torch.bool))
@@ -47,6 +50,18 @@ def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> 
         emitter.add_module("loop", module), emitter.dim(op.count), tuple(empty), device, operands, tuple(body.lifted)
     )
     return tuple(emitter.call(operator.getitem, called, i) for i in range(len(node.results)))
+
+
+def _views(graph: Graph, loop: Node) -> frozenset[int]:
+    """Which captured operands may share memory with others: a compiler's loop takes none that do."""
+    op = loop.op
+    assert isinstance(op, Loop)
+    captured = loop.operands[op.sequences + op.has_length + op.carries :]
+    shaped = {value for node in graph.walk() if type(node.op) in _SHAPES for value in node.results}
+    return frozenset(at for at, value in enumerate(captured) if value in shaped)
+
+
+_SHAPES = frozenset(shape.OPS)
 
 
 class BodyEmitter(GraphEmitter):
@@ -100,17 +115,25 @@ class LoopModule(nn.Module):
     Arguments: the number of steps; (shape, dtype) of each stacked yield and of the rows that stop; the device where
     no operand tells it; the op's operands; further arguments of the body. Results: stacked yields, final carries.
     Torch's operator has no gradient of a scan in a scan: there the outer loop is written out, for each length anew.
+    Where the gradient is that of a fixed point, the steps to it are taken without one. Compilers take no gradient in a
+    gradient: for them, steps at the fixed point have the gradient of the steps that solve for it.
     """
 
-    def __init__(self, op: Loop, places: tuple[int, ...], step: fx.GraphModule, cell: Cell | None) -> None:
+    def __init__(
+        self, op: Loop, places: tuple[int, ...], step: fx.GraphModule, cell: Cell | None, views: frozenset[int]
+    ) -> None:
         super().__init__()
         self.step = step
+        self._views = views
         self._places = places
-        self._cell = cell
+        self._cell = None if op.truncate else cell
+        self._cut = op.truncate
         self._axis, self._reverse = op.axis, op.reverse
         self._sequences, self._carries, self._yields = op.sequences, op.carries, op.yields
         self._rows = op.carries - op.states
         self._has_length, self._has_until = op.has_length, op.has_until
+        endless = replace(op, has_until=False, implicit=False)
+        self._settled = LoopModule(endless, places, step, None, views) if op.implicit else None
         self._is_short = op.count.is_const and op.count.value <= UNROLLED_STEPS
         self._has_loops = any(isinstance(child, LoopModule) for child in step.modules())
 
@@ -120,6 +143,26 @@ class LoopModule(nn.Module):
         return self._cell is not None
 
     def forward(
+        self,
+        count: int,
+        empty: Sequence[tuple[tuple[int, ...], torch.dtype]],
+        device: torch.device | None,
+        operands: tuple[torch.Tensor, ...],
+        extra: tuple[Any, ...],
+    ) -> tuple[torch.Tensor, ...]:
+        if self._settled is None or not torch.is_grad_enabled():
+            return self._run(count, empty, device, operands, extra)
+        with torch.no_grad():
+            found = self._run(count, empty, device, operands, extra)
+        captured = operands[self._carries :]
+        if not torch.compiler.is_compiling():
+            return at_fixed_point(self.step, count, found, (*captured, *extra))
+        found = tuple(c.detach() for c in found)
+        settled = self._settled(count, empty, device, (*found, *captured), extra)
+        pairs = zip(found, settled, strict=True)
+        return tuple(c + (s - s.detach()) if c.is_floating_point() else c for c, s in pairs)
+
+    def _run(
         self,
         count: int,
         empty: Sequence[tuple[tuple[int, ...], torch.dtype]],
@@ -161,6 +204,8 @@ class LoopModule(nn.Module):
         for turn in range(count):
             index = count - 1 - turn if self._reverse else turn
             active = None if lengths is None else lengths > index
+            if self._cut and turn and turn % self._cut == 0:
+                carries = [c.detach() for c in carries]
             results = self.step(*(s[index] for s in slices), *carries, *fixed)
             carries, values, done = self._advance(results, carries, active, done)
             for output, value in zip(outputs, values, strict=True):
@@ -209,13 +254,15 @@ class LoopModule(nn.Module):
               dtypes: of the yields.
         """
         steps = [s.movedim(self._axis, 0) for s in sequences]
-        steps += [index] if lengths is not None or not steps else []
+        count = index.shape[0]
+        has_index = lengths is not None or self._cut or not steps
+        steps += [index] if has_index else []
         steps += [torch.ones_like(index, dtype=torch.bool)] if is_padded else []
         if self._reverse:
             steps = [s.flip(0) for s in steps]
         if is_padded:
             steps = [torch.cat([s, s.new_zeros((1, *s.shape[1:]))]) for s in steps]
-        captured = [lengths, *fixed]
+        captured = [lengths, *(v.clone() if at in self._views else v for at, v in enumerate(fixed))]
         floats = [_as_float(v) if isinstance(v, torch.Tensor) else v for v in captured]
 
         def advance(state: Tensors, sliced: Tensors) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -223,6 +270,9 @@ class LoopModule(nn.Module):
                 _like(*pair) for pair in ((state, states), (sliced, steps), (floats, captured))
             )
             carries = old[: self._carries]
+            if self._cut:
+                turn = count - 1 - now[self._sequences] if self._reverse else now[self._sequences]
+                carries = [torch.where(turn % self._cut == 0, c.detach(), c) for c in carries]
             active = now[-1] if is_padded else None
             if ends is not None:
                 is_before = ends > now[self._sequences]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl import syntax as s
 from netdsl.check import calls, leaves, operators, records
 from netdsl.check.arguments import Argument, arguments_of
-from netdsl.check.loops import scan
+from netdsl.check.loops import loop
 from netdsl.check.report import mistake, size_mistake
 from netdsl.check.statements import if_value
 from netdsl.check.values import (
@@ -194,7 +194,7 @@ def _if(body: "Body", expr: s.IfExpr) -> CheckValue:
 
 
 def _loop(body: "Body", expr: s.Loop) -> CheckValue:
-    return scan(body, expr)
+    return loop(body, expr)
 
 
 def _misplaced(body: "Body", expr: s.Slice | s.Dots) -> CheckValue:

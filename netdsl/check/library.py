@@ -6,6 +6,7 @@ from netdsl.check import macros_math as m
 from netdsl.check import macros_records as r
 from netdsl.check import macros_shape as sh
 from netdsl.check.arguments import MacroCall
+from netdsl.check.deciding import decide, take_each
 from netdsl.check.values import CheckValue, Macro, MacroRef, OpRef
 from netdsl.ops import OPS
 from netdsl.ops.creation import Iota
@@ -62,13 +63,13 @@ def _each(call: MacroCall) -> CheckValue:
     return each(call)
 
 
-def _edges(call: MacroCall) -> CheckValue:
 def _aggregate(call: MacroCall) -> CheckValue:
     from netdsl.check.aggregates import aggregate
 
     return aggregate(call)
 
 
+def _edges(call: MacroCall) -> CheckValue:
     from netdsl.check.edges import edges
 
     return edges(call)
@@ -155,7 +156,6 @@ _MACROS = (
         ("out", "edge"),
         makes_parameters=True,
     ),
-    Macro("numel", r.numel, "numel[T]", "How many elements the parameters of a block have.", ("block",), True),
     Macro(
         "aggregate",
         _aggregate,
@@ -167,6 +167,7 @@ _MACROS = (
     ),
     Macro("decide", decide, "decide(logits)", "An index that a loop chooses, and its log-probability.", ()),
     Macro("take_each", take_each, "take_each(x, i)", "Of each row of x its own slice.", ()),
+    Macro("numel", r.numel, "numel[T]", "How many elements the parameters of a block have.", ("block",), True),
     Macro("leaves", r.leaves, "leaves[T]", "The parameters of a block, as a static list.", ("block",), True),
     Macro("unpack", r.unpack, "unpack[T](v)", "The last axis cut into the parameters of a block.", ("block",)),
     Macro("pack", r.pack, "pack[T](list)", "Tensors, one a leaf, as the parameters of a block.", ("block",)),

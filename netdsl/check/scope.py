@@ -30,19 +30,24 @@ class Binding:
 
 @dataclass(eq=False)
 class Scope:
-    """One nested body. `is_loop` marks the body of a `scan`: assignments stop there.
+    """One nested body. `is_loop` marks the body of a loop: assignments stop there.
 
-    Args:   yields: of the body of a `scan`, each with its place.
+    Args:
+        yields:  of the body of a loop, each with its place.
+        targets: what `decide` picks in a step, in order, where the loop is given it.
+        decided: how often the body decides.
     """
 
     parent: "Scope | None" = None
     is_loop: bool = False
     names: dict[str, Binding] = field(default_factory=dict)
     yields: list[tuple[TensorValue, Span]] = field(default_factory=list)
+    targets: list[TensorValue] = field(default_factory=list)
+    decided: int = 0
 
     @property
     def loop(self) -> "Scope | None":
-        """The body of the innermost `scan` around."""
+        """The body of the innermost loop around."""
         scope: Scope | None = self
         while scope is not None and not scope.is_loop:
             scope = scope.parent

@@ -25,6 +25,9 @@ class Loop(Op):
     With `reverse` the steps at or past a row's length come first and are skipped. `count` 0 returns the initial
     carries.
 
+    Gradients run through all steps. With `truncate` they are cut each so many steps: there, carries are constants.
+    With `implicit` the final carries count as a fixed point of the body, whatever steps led to it.
+
     Source: ONNX Scan, opset 11, and Loop, opset 21; jax.lax.scan.
     """
 
@@ -37,6 +40,8 @@ class Loop(Op):
     has_length: bool = False
     has_until: bool = False
     states: int = 0
+    truncate: int = 0
+    implicit: bool = False
 
     name: ClassVar[str] = "loop"
     operands: ClassVar[tuple[str, ...]] = ("values*",)

@@ -192,7 +192,6 @@ def test_options_are_needed_and_known() -> None:
     refused(X, "y = scan x from (s=zeros[B, 3]) {\nyield s\n}\ny", "E0357")
     refused(X, "y = scan x[axis=3] from (s=zeros[B, 3]) {\nyield s\n}\ny", "E0206")
     refused(X, "y = scan x[axis=1] from (zeros[B, 3]) {\nyield x\n}\ny", "E0358")
-    refused(X, "y = decode 3 from (s=x) {\nyield s\n}\nx", "E0362")
 
 
 def test_the_axes_of_a_yield_keep_their_names() -> None:
