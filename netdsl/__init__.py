@@ -6,10 +6,22 @@ if TYPE_CHECKING:
     from netdsl import runtime
     from netdsl.api import Module, Network, Report, load
     from netdsl.diagnostics import Diagnostic, NetError
+    from netdsl.structs import Graph, Hypergraph
 
     __version__: str
 
-__all__ = ["Diagnostic", "Module", "NetError", "Network", "Report", "__version__", "load", "runtime"]
+__all__ = [
+    "Diagnostic",
+    "Graph",
+    "Hypergraph",
+    "Module",
+    "NetError",
+    "Network",
+    "Report",
+    "__version__",
+    "load",
+    "runtime",
+]
 
 _HOMES = {
     "load": "netdsl.api",
@@ -18,6 +30,8 @@ _HOMES = {
     "Report": "netdsl.api",
     "Diagnostic": "netdsl.diagnostics",
     "NetError": "netdsl.diagnostics",
+    "Graph": "netdsl.structs",
+    "Hypergraph": "netdsl.structs",
 }
 
 

@@ -24,6 +24,7 @@ from netdsl.ir import Graph, Value
 from netdsl.record import dataclass
 from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes, storage_dtype
 from netdsl.source import Span
+from netdsl.structs import arguments
 from netdsl.tolerance import allowed_difference, largest_difference
 from netdsl.weights import random_weights
 
@@ -282,7 +283,7 @@ def torch_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
 
     def run(inputs: Mapping[str, Array]) -> Outputs:
         with torch.no_grad():
-            results = module(*(tensor(inputs[name], value) for name, value in graph.inputs))
+            results = module(*arguments({name: tensor(inputs[name], value) for name, value in graph.inputs}))
         results = (results,) if isinstance(results, torch.Tensor) else results
         arrays = (r.double() if r.is_floating_point() else r for r in results)
         return {name: a.numpy() for (name, _), a in zip(graph.outputs, arrays, strict=True)}

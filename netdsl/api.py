@@ -175,7 +175,7 @@ class Network:
         weights: "Weights | nn.Module | str | Path | None" = None,
         opset: int = 21,
         validate: bool = True,
-        bind: "Mapping[str, NDArray[np.generic]] | None" = None,
+        bind: "Mapping[str, Any] | None" = None,
     ) -> "Report":
         """Write an ONNX file, atomically; the default passes run first, each validated.
 
@@ -184,22 +184,26 @@ class Network:
         """
         from netdsl.choices import refuse_open
         from netdsl.export import export_onnx
+        from netdsl.structs import taken_apart
 
         refuse_open(self.graph, what="it cannot be built")
+        bind = taken_apart([name for name, _ in self.graph.inputs], bind or {})
         return export_onnx(
             self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate, bind=bind
         )
 
     def reference(
         self,
-        inputs: "Mapping[str, NDArray[np.generic]]",
+        inputs: "Mapping[str, Any]",
         *,
         seed: int = 0,
         weights: "Weights | nn.Module | str | Path | None" = None,
     ) -> "dict[str, NDArray[np.generic]]":
         """Outputs of the float64 reference."""
         from netdsl.backends.reference.execute import run
+        from netdsl.structs import taken_apart
 
+        inputs = taken_apart([name for name, _ in self.graph.inputs], inputs)
         return dict(run(self.graph, inputs, self.weights(weights, seed=seed)).outputs)
 
 

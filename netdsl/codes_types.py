@@ -136,4 +136,10 @@ CODES: dict[str, Code] = {
         _net(_TWO, "reshape[-1, -1](x) + y"),
         _net(_TWO, "reshape[-1, 4](x) + y"),
     ),
+    "E0220": Code(
+        "indices into an axis that no input has",
+        "How many rows a table has is read from the inputs: indices alone do not say it.",
+        _net("(g: graph[N, E]) -> f32[E]", "ones[E]"),
+        _net("(g: graph[N, E], x: f32[N]) -> f32[E]", "x[g.src]"),
+    ),
 }

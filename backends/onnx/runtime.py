@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from netdsl.backends.onnx.entry_checks import Port, as_arrays, check_facts, check_indices, check_types
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.reading import open_regular
+from netdsl.structs import taken_apart
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -105,10 +106,10 @@ class Session:
     def run(self, inputs: Mapping[str, object]) -> dict[str, NDArray[Any]]:
         """The outputs by name.
 
-        Args:   inputs: by name; arrays of the exact element type, or lists and numbers.
+        Args:   inputs: by name; arrays of the exact element type, or lists and numbers; one object for each struct.
         Raises: NetError: E0811 to E0814: the inputs do not fit; E0815: the model failed.
         """
-        arrays = as_arrays(self.inputs, inputs)
+        arrays = as_arrays(self.inputs, taken_apart([port.name for port in self.inputs], inputs))
         sizes = check_types(self.inputs, arrays)
         check_facts(self._relations, sizes)
         check_indices(self._tables, arrays, sizes)

@@ -14,6 +14,7 @@ from netdsl.backends.torch_fx.emitter import ModuleEmitter, Network
 from netdsl.backends.torch_fx.entry_checks import EntryChecks
 from netdsl.backends.torch_fx.modes import Modes, same_computation
 from netdsl.backends.torch_fx.paths import attribute_path, keep_keys, register
+from netdsl.backends.torch_fx.structs import placeholders
 from netdsl.backends.torch_fx.tables import LOWERINGS
 from netdsl.ir import Graph, Param
 from netdsl.tensor_type import DType
@@ -42,7 +43,7 @@ def build_module(
     own = own_float(graph)
     tensors = {p.path: _tensor(p, params) for p in graph.params}
     emitter = ModuleEmitter(Network(graph, LOWERINGS, own), {attribute_path(path).split(".")[0] for path in tensors})
-    inputs = [emitter.placeholder(name) for name, _ in graph.inputs]
+    inputs = placeholders(emitter, graph)
     checks = emitter.add_module("checks", EntryChecks([(n, v.type) for n, v in graph.inputs], graph.facts, own))
     if inputs:
         emitter.call_module(checks, *inputs)

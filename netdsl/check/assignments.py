@@ -9,6 +9,8 @@ from netdsl.check.declared import check_result
 from netdsl.check.records import check_record
 from netdsl.check.report import mistake
 from netdsl.check.scope import FIXED, Binding
+from netdsl.check.struct_types import fields_of
+from netdsl.check.structs import check_struct
 from netdsl.check.values import (
     POISON,
     BlockRef,
@@ -69,6 +71,8 @@ def run_assign(body: "Body", statement: s.Assign) -> None:
                 item = statics.convert(body, item, target.type, target.span, f"`{target.name}`")
             elif isinstance(target.type, s.NamedType) and target.type.name == "params":
                 item = check_record(body, target.type, item, target.span, f"`{target.name}`")
+            elif fields_of(target.type) is not None:
+                item = check_struct(body, target.type, item, target.span, f"`{target.name}`")
             elif isinstance(target.type, s.NamedType):
                 item = check_result(body, target.type, item, target.span, f"`{target.name}`")
         assign(body, target.name, item, target.span)

@@ -16,6 +16,7 @@ from netdsl.check.receiving import Received, check_taken, receive
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.results import body_result, map_result
 from netdsl.check.scope import Scope
+from netdsl.check.structs import bind_structs
 from netdsl.check.values import (
     POISON,
     BlockRef,
@@ -301,6 +302,7 @@ def check_template(
         inputs.append(own)
         inner.inputs[name] = TensorValue(own, tensor.type)
         inner.scope.bind(name, inner.inputs[name], "input", ref.decl.header.span)
+    bind_structs(inner, ref.decl.header)
     kept: list[tuple[str, Value]] = []
     for name, tensor in given.items():
         own = Value(tensor.type.without_names(), name)

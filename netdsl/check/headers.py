@@ -1,9 +1,13 @@
 """What must hold of a header by its kind."""
 
+from collections.abc import Mapping
+
 from netdsl import syntax as s
+from netdsl.check.body import Body
 from netdsl.check.report import mistake
 from netdsl.check.results import result_fields
 from netdsl.check.types import written_axes
+from netdsl.check.values import TensorValue
 
 
 def check_edge(decl: s.Block) -> None:
@@ -21,4 +25,21 @@ def check_edge(decl: s.Block) -> None:
                 f"an edge is a function from one number to one number, and `{header.name}` is not",
                 written.span,
                 help=f"write `edge {header.name}(x: float) -> float`",
+            )
+
+
+def check_tables(body: Body, header: s.Header, tensors: Mapping[str, TensorValue]) -> None:
+    """Raises: Mistake E0220: indices point into an axis whose size no input has and no fact tells."""
+    facts = body.builder.facts
+    shown = {name for t in tensors.values() for size in t.type.sizes for name in size.symbols}
+    shown |= {name for _, left, right in facts.items for name in left.symbols | right.symbols}
+    for param in header.params:
+        table = tensors[param.name].type.dtype.table
+        hidden = sorted(table.size.symbols - shown) if table is not None else []
+        if hidden:
+            raise mistake(
+                "E0220",
+                f"`{param.name}` points into `{hidden[0]}`, and no input has an axis of that size",
+                param.span,
+                help=f"give the network what the indices choose from: `x: f32[{hidden[0]}, ..]`",
             )

@@ -7,11 +7,12 @@ import pkgutil
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from netdsl import syntax as s
 from netdsl.check.report import Reporter
+from netdsl.check.struct_types import flat_header
 from netdsl.check.values import CheckValue
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.did_you_mean import suggest
@@ -156,6 +157,12 @@ class Library:
                 )
             )
             return
+        if isinstance(item, (s.Block, s.Extern)):
+            flat = flat_header(item.header)
+            if flat is not item.header:
+                is_damaged = id(item) in scope.damaged
+                item = replace(item, header=flat)
+                scope.damaged |= {id(item)} if is_damaged else set()
         scope.own[name] = item
 
     def _import_std(self, scope: FileScope, item: s.Import) -> None:

@@ -13,7 +13,7 @@ from netdsl.check.builder import Builder, Template, tensors_in
 from netdsl.check.checker import Checker
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
-from netdsl.check.headers import check_edge
+from netdsl.check.headers import check_edge, check_tables
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.names import check_function
@@ -171,6 +171,7 @@ def _network(
             ref = replace(ref, statics=bound)
             tensors = free_inputs(body, header)
             body.builder.facts = assume_where(body, header)
+            check_tables(body, header, tensors)
             template = check_template(ref, body, tensors, {})
             if len(checker.reporter.diagnostics) > before:
                 return None
@@ -256,10 +257,10 @@ def _check_header_names(header: s.Header) -> None:
     first: dict[str, Span] = {}
     params: list[s.StaticParam | s.TensorParam] = [*header.statics, *header.params]
     for param in params:
-        if param.name in first:
-            others = ((first[param.name], "first declaration"),)
-            raise mistake("E0311", f"`{param.name}` is declared twice", param.span, "second declaration", others=others)
-        first[param.name] = param.span
+        name = param.name.partition(".")[0]
+        if first.setdefault(name, param.span) != param.span:
+            others = ((first[name], "first declaration"),)
+            raise mistake("E0311", f"`{name}` is declared twice", param.span, "second declaration", others=others)
 
 
 def own_float(header: s.Header, default: DType) -> DType:

@@ -10,6 +10,9 @@ from netdsl.check.builder import Template
 from netdsl.check.inputs import bind_input
 from netdsl.check.mapped import extra_axes, leading_axes, strip_argument, without_leading
 from netdsl.check.report import mistake
+from netdsl.check.struct_types import field_of
+from netdsl.check.struct_types import slots as slots_of
+from netdsl.check.structs import field_values
 from netdsl.check.values import BlockRef, RecordValue, TensorValue, counted
 from netdsl.did_you_mean import suggest
 from netdsl.ir import Value
@@ -85,7 +88,7 @@ def _sort(
     count: int,
     caller: Body,
 ) -> None:
-    params = {p.name: p for p in header.params}
+    params = slots_of(header)
     if argument.is_splat:
         assert isinstance(argument.value, RecordValue)
         found.records.append((argument.value, argument.span))
@@ -94,7 +97,7 @@ def _sort(
         if not free:
             raise mistake(
                 "E0323",
-                f"`{header.name}` takes {counted(len(params), 'tensor')}, found {count}",
+                f"`{header.name}` takes {_counted(header)}, found {count}",
                 argument.span,
                 others=((header.name_span, "declared here"),),
             )
@@ -120,36 +123,56 @@ def _sort(
 
 
 def _bind(inner: Body, found: Received, slots: dict[str, Argument], header: s.Header, span: Span) -> None:
-    caller = inner.caller or inner
-    for name, param in {p.name: p for p in header.params}.items():
+    for name, params in slots_of(header).items():
+        fields = [field_of(p.name) for p in params]
         if name not in slots:
+            param = params[0]
             if isinstance(param.default, s.Literal) and param.default.value is None:
-                inner.scope.bind(name, None, "input", param.span)
+                for param in params:
+                    inner.scope.bind(param.name, None, "input", param.span)
                 continue
             if param.default is None:
                 raise mistake(
                     "E0323",
-                    f"`{header.name}` needs `{name}`: it takes {counted(len(header.params), 'tensor')}, "
-                    f"found {len(slots)}",
+                    f"`{header.name}` needs `{name}`: it takes {_counted(header)}, found {len(slots)}",
                     span,
                     others=((param.span, "declared here"),),
                 )
             raise mistake("E0304", "the default of an input is `none`", param.span)
         argument = slots[name]
-        if argument.value is None:
-            if param.default is None:
-                raise mistake("E0301", f"`{name}` of `{header.name}` needs a tensor, found `none`", argument.span)
-            inner.scope.bind(name, None, "input", param.span)
-            continue
-        like = None
-        if not isinstance(argument.value, TensorValue):
-            like = next((t.type.dtype for t in found.tensors.values()), None)
-        outer = caller.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
-        slice_, found.had[name] = strip_argument(Argument(name, outer, argument.span), found.levels)
-        value = slice_.value
-        assert isinstance(value, TensorValue)
-        found.outer[name] = outer.value
-        found.tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
+        values = [argument.value]
+        if fields[0] is not None and argument.value is None:
+            values = [None] * len(params)
+        elif fields[0] is not None:
+            wanted = [field for field in fields if field is not None]
+            values = field_values(argument.value, wanted, argument.span, f"`{name}` of `{header.name}`")
+        for param, value in zip(params, values, strict=True):
+            _bind_tensor(inner, found, param, Argument(param.name, value, argument.span), header)
+
+
+def _bind_tensor(inner: Body, found: Received, param: s.TensorParam, argument: Argument, header: s.Header) -> None:
+    caller = inner.caller or inner
+    name = param.name
+    if argument.value is None:
+        if param.default is None:
+            raise mistake("E0301", f"`{name}` of `{header.name}` needs a tensor, found `none`", argument.span)
+        inner.scope.bind(name, None, "input", param.span)
+        return
+    like = None
+    if not isinstance(argument.value, TensorValue):
+        like = next((t.type.dtype for t in found.tensors.values()), None)
+    outer = caller.tensor(argument.value, argument.span, like=like, what=f"`{name}` of `{header.name}`")
+    slice_, found.had[name] = strip_argument(Argument(name, outer, argument.span), found.levels)
+    value = slice_.value
+    assert isinstance(value, TensorValue)
+    found.outer[name] = outer.value
+    found.tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
+
+
+def _counted(header: s.Header) -> str:
+    """What a call takes, in words."""
+    taken = slots_of(header)
+    return counted(len(taken), "tensor" if all(field_of(p.name) is None for p in header.params) else "value")
 
 
 def declared_params(decl: "s.Block | s.Extern") -> dict[str, s.ParamDecl]:

@@ -3,6 +3,7 @@
 from netdsl import syntax as s
 from netdsl.check.body import Body
 from netdsl.check.report import mistake
+from netdsl.check.struct_types import WRITTEN
 from netdsl.check.values import DimValue
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
@@ -22,8 +23,10 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
             raise mistake("E0304", "`idx` is written `idx[N]` or `idx[N][axes]`", written.span)
         table = axis_of(body, written.groups[0][0])
         return idx(table), written.groups[1] if len(written.groups) == 2 else ()
+    if written.name in WRITTEN:
+        raise mistake("E0304", f"`{written.name}` is written {WRITTEN[written.name]}", written.span)
     if written.name not in (*DTYPE_VARIABLES, *DTYPES):
-        names = (*DTYPES, *DTYPE_VARIABLES, "idx", "params")
+        names = (*DTYPES, *DTYPE_VARIABLES, "idx", "params", *WRITTEN)
         near = suggest(written.name, names)
         raise mistake(
             "E0310",

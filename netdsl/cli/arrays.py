@@ -1,12 +1,14 @@
-"""Arrays from and to `.npy` files; nothing in a file is ever run or unpickled."""
+"""Arrays from `.npy` and `.npz` files, and to `.npy` files; nothing in a file is ever run or unpickled."""
 
 import io
 import math
 import os
 import re
 import stat
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from netdsl.cli.paths import cannot_read
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.publish import publish
+from netdsl.reading import open_regular
 
 Array = NDArray[np.generic]
 
@@ -44,7 +47,36 @@ def read_npy(path: str) -> Array:
         raise cannot_read(path, (error.strerror or str(error)).lower()) from None
 
 
-def _read(path: str, stream: io.BufferedReader, size_bytes: int) -> Array:
+def read_arrays(path: str) -> "Array | dict[str, Array]":
+    """The array of a `.npy` file, or the fields of a struct from a `.npz` file.
+
+    Raises: NetError: as `read_npy` and `read_npz`.
+    """
+    return read_npz(path) if path.endswith(".npz") else read_npy(path)
+
+
+def read_npz(path: str) -> dict[str, Array]:
+    """The arrays of a `.npz` file by name.
+
+    Raises: NetError: E0701: it cannot be read; E0706: it is no archive of arrays of numbers or bools, or too large.
+    """
+    try:
+        with open_regular(Path(path)) as descriptor, zipfile.ZipFile(descriptor) as archive:
+            found = {}
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise _refused(path, f"it holds more than {MAX_BYTES:,} bytes")
+            for entry in entries:
+                with archive.open(entry) as stream:
+                    found[entry.filename.removesuffix(".npy")] = _read(path, stream, entry.file_size)
+            return found
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
+        raise _refused(path, "it is not a `.npz` file") from None
+    except OSError as error:
+        raise cannot_read(path, (error.strerror or str(error)).lower()) from None
+
+
+def _read(path: str, stream: IO[bytes], size_bytes: int) -> Array:
     """The header is matched, not evaluated: numpy's own reader raises many kinds of errors on a wrong one."""
     magic, width = stream.read(8), 0
     if len(magic) == 8 and magic.startswith(b"\x93NUMPY"):

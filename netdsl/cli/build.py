@@ -90,11 +90,11 @@ def command(
 
 
 def _bound(texts: tuple[str, ...]) -> dict[str, Any]:
-    """The arrays of `--bind NAME=X.npy`."""
-    from netdsl.cli.arrays import read_npy
+    """The arrays of `--bind NAME=X.npy`, and the structs of `--bind NAME=X.npz`."""
+    from netdsl.cli.arrays import read_arrays
 
     given = named_files("--bind", texts, "write it like `--bind image=x.npy`")
-    return {name: read_npy(path) for name, path in given.items()}
+    return {name: read_arrays(path) for name, path in given.items()}
 
 
 def _keep_apart(inputs: list[str | None], outputs: list[str | None]) -> None:

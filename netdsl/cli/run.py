@@ -24,7 +24,12 @@ _IN_JSON = 10_000
 @make("run")
 @click.argument("model", metavar="MODEL.onnx")
 @click.option(
-    "-i", "--input", "inputs", metavar="NAME=X.npy", multiple=True, help="An input: a `.npy` file, or `random`."
+    "-i",
+    "--input",
+    "inputs",
+    metavar="NAME=X.npy",
+    multiple=True,
+    help="An input: a `.npy` file, a `.npz` file with the fields of a struct, or `random`.",
 )
 @size_option
 @click.option("--seed", type=SEED, default=0, help="Of random inputs.  [default: 0]")
@@ -49,15 +54,16 @@ def command(
     if model.endswith(".net"):
         raise failed(f"`{model}` is no ONNX model", f"build it first: `netdsl build {model} -o model.onnx`")
 
-    from netdsl.cli.arrays import read_npy
+    from netdsl.cli.arrays import read_arrays
     from netdsl.cli.paths import require_file
     from netdsl.runtime import Session, random_inputs
+    from netdsl.structs import fields, taken_apart
 
     require_file(model)
     session = Session.load(model, provider)
-    arrays = {name: read_npy(path) for name, path in given.items() if path != "random"}
-    ports = {port.name for port in session.inputs}
-    drawn = [name for name, path in given.items() if path == "random"]
+    ports = [port.name for port in session.inputs]
+    arrays = taken_apart(ports, {name: read_arrays(path) for name, path in given.items() if path != "random"})
+    drawn = [part for name, path in given.items() if path == "random" for part in (fields(name, ports) or [name])]
     arrays |= random_inputs(session, [name for name in drawn if name in ports], wanted, seed=seed)
     arrays |= {name: _nothing() for name in drawn if name not in ports}
     outputs = session.run(arrays)

@@ -11,6 +11,7 @@ import netdsl
 from netdsl.api import Network
 from netdsl.backends.torch_fx.dtypes import torch_dtype
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.structs import arguments
 from netdsl.tolerance import allowed_difference, largest_difference
 from netdsl.verify import verify
 
@@ -33,7 +34,8 @@ def run(net: Network, weights: Any = None, /, **inputs: Any) -> Any:
     expected = net.reference(given, weights=weights)
     module = net.torch(weights=weights).eval()
     with torch.no_grad():
-        found = module(*(torch.from_numpy(given[n]).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs))
+        tensors = {n: torch.from_numpy(given[n]).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs}
+        found = module(*arguments(tensors))
     results = found if isinstance(found, tuple) else (found,)
     for (name, value), tensor in zip(net.graph.outputs, results, strict=True):
         array = (tensor.double() if tensor.is_floating_point() else tensor).numpy()

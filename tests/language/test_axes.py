@@ -283,7 +283,7 @@ def test_indices_gather_rows() -> None:
 
 
 def test_an_index_points_into_its_own_axis_only() -> None:
-    refused("(x: f32[N, 4], i: idx[M][B]) -> f32[B, 4]", "x[i]", "E0218")
+    refused("(x: f32[N, 4], y: f32[M], i: idx[M][B]) -> f32[B, 4]", "x[i]", "E0218")
 
 
 def test_indices_past_the_end_are_refused() -> None:

@@ -60,6 +60,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
             "netdsl.layout",
             "netdsl.reading",
             "netdsl.record",
+            "netdsl.structs",
         },
         set(),
     ),

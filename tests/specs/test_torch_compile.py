@@ -10,6 +10,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 import netdsl
 from netdsl.api import Network
+from netdsl.structs import arguments
 from netdsl.tolerance import allowed_difference
 from tests.specs.catalogue import CATALOGUE, reduced
 from tests.specs.torch_calls import flat, module_of, tensors
@@ -114,7 +115,8 @@ def test_an_exported_program_takes_other_batches_and_lengths(name: str) -> None:
     net = network(name)
     module = module_of(net).eval()
     traced, *others = EXPORTS[name]
-    shapes = tuple({i: AUTO for i, d in enumerate(v.type.sizes) if not d.is_const} for _, v in net.graph.inputs)
+    free = {n: {i: AUTO for i, d in enumerate(v.type.sizes) if not d.is_const} for n, v in net.graph.inputs}
+    shapes = tuple(arguments(free))
     program = torch.export.export(module, tuple(tensors(net, traced)), dynamic_shapes=shapes)
     for sizes in (traced, *others):
         given = tensors(net, sizes, seed=1)

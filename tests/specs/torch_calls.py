@@ -8,6 +8,7 @@ import torch
 from netdsl.api import Network
 from netdsl.backends.torch_fx.dtypes import torch_dtype
 from netdsl.sampling import sample_inputs
+from netdsl.structs import arguments
 from tests.std.three_way import stored_weights
 
 
@@ -16,10 +17,12 @@ def module_of(net: Network) -> torch.fx.GraphModule:
     return net.torch(weights=stored_weights(net.graph))
 
 
-def tensors(net: Network, sizes: dict[str, int], seed: int = 0) -> list[torch.Tensor]:
+def tensors(net: Network, sizes: dict[str, int], seed: int = 0) -> list[Any]:
     """Sampled arguments in order."""
     inputs = sample_inputs(net.graph, sizes, seed)
-    return [torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs]
+    return arguments(
+        {n: torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs}
+    )
 
 
 def flat(results: Any) -> tuple[torch.Tensor, ...]:

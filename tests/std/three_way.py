@@ -15,6 +15,7 @@ from netdsl.backends.torch_fx import build_module
 from netdsl.backends.torch_fx.dtypes import torch_dtype
 from netdsl.ir import Graph
 from netdsl.sampling import sample_inputs, storage_dtype
+from netdsl.structs import arguments
 from netdsl.tolerance import allowed_difference, largest_difference
 from netdsl.weights import random_weights
 
@@ -40,9 +41,9 @@ def session_of(graph: Graph, weights: Mapping[str, Array], opset: int = 21) -> o
 
 def call_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs by name; floats as float64."""
-    tensors = [torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in graph.inputs]
+    tensors = {n: torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in graph.inputs}
     with torch.no_grad():
-        results = module(*tensors)
+        results = module(*arguments(tensors))
     flat = results if isinstance(results, tuple) else (results,)
     return {
         name: (t.double() if t.is_floating_point() else t).numpy()
