@@ -142,6 +142,8 @@ def call(
         raise mistake("E0329", f"{describe(target)} takes no parameters", splat.span)
     match target:
         case BlockRef() | InstanceRef():
+    if isinstance(target, OpRef) and any(a.name == "by" for a in arguments):
+        target = _by_group(body, target, span)
             result = call_block(body, target, arguments, span, path_name(target, func), label)
         case OpRef():
             result = call_op(body, target, arguments, span)
@@ -159,6 +161,12 @@ def call(
 
 
 # --- macros --------------------------------------------------------------------------------------
+
+def _by_group(body: "Body", target: OpRef, span: Span) -> "BlockRef | OpRef":
+    """`softmax(x, by=i)`: the block of the standard library that works by groups; other primitives as they are."""
+    word = None if "by" in target.op.operands else body.checker.word("aggregators", f"{target.surface}_by")
+    return apply_brackets_to(body, word, target.statics, span) if word is not None else target
+
 
 
 def call_macro(

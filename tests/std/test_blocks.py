@@ -28,7 +28,7 @@ class Case:
     where: str = ""
 
     def network(self, **statics: Any) -> Network:
-        text = f"import std.attention\nimport std.edges\nimport std.hyper\nnetwork N({self.inputs}) -> {self.result} {self.where} {{\n    {self.body}\n}}\n"
+        text = f"import std.aggregators\nimport std.attention\nimport std.edges\nimport std.hyper\nnetwork N({self.inputs}) -> {self.result} {self.where} {{\n    {self.body}\n}}\n"
         return load(text, **statics)["N"]
 
 
@@ -44,7 +44,51 @@ LINES = batches({"T": 9}, {"T": 12})
 IMAGES = batches({"H": 8, "W": 9}, {"H": 11, "W": 7})
 VOLUMES = batches({"D": 5, "H": 6, "W": 7})
 
+GROUPS = [{"N": 3, "E": 7}, {"N": 1, "E": 4}, {"N": 4, "E": 1}, {"N": 2, "E": 0}]
+
+
+def aggregator(brackets: str, result: str = "5", rows: str = "") -> Case:
+    """An aggregator of rows of 5 elements, or of 5 for each place of the axes `rows`."""
+    return Case(
+        f"x: f32[E, 5{rows}], by: idx[N][E], nodes: f32[N]",
+        f"f32[N, {result}{rows}]",
+        f"x |> aggregate[{brackets}](by=by)",
+        GROUPS,
+    )
+
+
+AGGREGATORS: dict[str, list[Case]] = {
+    **{
+        name: [aggregator(name), aggregator(name, rows=", 7")]
+        for name in ("sum", "mean", "max", "min", "prod", "var", "std", "softmax")
+    },
+    **{
+        name: [Case("x: f32[E, 5], by: idx[N][E], nodes: f32[N]", "f32[E, 5]", f"x |> {name[:-3]}(by=by)", GROUPS)]
+        for name in ("softmax_by", "log_softmax_by")
+    },
+    "logsumexp": [aggregator("logsumexp[empty=-1]", rows=", 7")],
+    "powermean": [aggregator("powermean[2.5]"), aggregator("powermean[-1, 0.1, 10]", rows=", 7")],
+    "median": [aggregator("median")],
+    "quantile": [aggregator(f"quantile[{q}]") for q in (0.25, 0.9)],
+    "sort": [aggregator("sort[3]", "15")],
+    "attention": [aggregator("attention[Linear[1]]"), aggregator("attention[Linear[4], Linear[4]]", "4")],
+    "deepsets": [aggregator("deepsets[Mlp[[6], 3], Linear[4]]", "4")],
+    "set2set": [aggregator("set2set[2]", "10")],
+    "pna": [aggregator("pna[[mean, max], [unscaled, linear[1.5]]]", "20")],
+    **{
+        name: [Case("x: f32[N, 5], rows: f32[N, 1]", "f32[N, 5]", f"aggregators.{name}{mean}(x, abs(rows))", ROWS[:1])]
+        for name, mean in (
+            ("unscaled", ""),
+            ("amplification", "[1.5]"),
+            ("attenuation", "[1.5]"),
+            ("linear", "[1.5]"),
+            ("inverse_linear", "[1.5]"),
+        )
+    },
+}
+
 CASES: dict[str, list[Case]] = {
+    **AGGREGATORS,
     "Linear": [
         Case("x: f32[B, N, 5]", "f32[B, N, 3]", "x |> Linear[3]", ROWS),
         Case("x: f32[5]", "f32[3]", "x |> Linear[3, bias=false]", [{}]),
