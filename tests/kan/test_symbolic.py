@@ -104,7 +104,6 @@ def test_a_picture_without_matplotlib_is_refused(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")])
 def test_pictures_show_every_function_and_are_reproducible(tmp_path: Path, name: str, start: bytes) -> None:
-    pytest.importorskip("matplotlib")
     net = network("sin(x)")
     written = []
     for at in ("1", "2"):
@@ -119,7 +118,6 @@ def test_pictures_show_every_function_and_are_reproducible(tmp_path: Path, name:
 
 
 def test_pictures_of_other_formats_or_edges_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     net = network("x")
     with pytest.raises(ValueError, match=r"`a\.jpg`"):
         plot(net, net.weights(), tmp_path / "a.jpg", layer="one")
