@@ -76,7 +76,7 @@ class GraphEmitter:
         self._home: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._children: dict[int, list[int]] = {}
-        self._derived: dict[tuple[str, str], str] = {}
+        self._derived: dict[tuple[str, str, object], str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._schemas: dict[str, Mapping[str, int]] = {}
         self._sources: dict[tuple[Span, ...], str] = {}
@@ -152,11 +152,14 @@ class GraphEmitter:
                 self._children.setdefault(instance.parent, []).append(index)
         return self._children.get(row, [])
 
-    def derived(self, name: str, suffix: str, source: Array) -> str:
-        """An initializer `name.suffix` computed from the initializer `name`, made once."""
-        known = self._derived.get((name, suffix))
+    def derived(self, name: str, suffix: str, source: Array, how: object = None) -> str:
+        """An initializer `name.suffix` computed from the initializer `name`, made once.
+
+        Args: how: tells apart what is computed under the same suffix.
+        """
+        known = self._derived.get((name, suffix, how))
         if known is None:
-            known = self._derived[name, suffix] = self.unique(f"{name}.{suffix}")
+            known = self._derived[name, suffix, how] = self.unique(f"{name}.{suffix}")
             self.initializer(known, self.initializers[name].dtype, source)
         return known
 

@@ -6,7 +6,7 @@ from netdsl.dims import Dim
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.polynomial import Polynomials
-from netdsl.tensor_type import F16, F32, I64
+from netdsl.tensor_type import F16, F32, I64, DType
 
 
 def _polynomials(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
@@ -16,6 +16,18 @@ def _polynomials(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str
     via = F32 if dtype == F16 else kernel_type(dtype, FLOATS)
     x = e.node("Unsqueeze", cast(e, operands[0], dtype, via), e.constant([op.axis], I64))[0]
     sizes = (*x_type.sizes[: op.axis], Dim.of(1), *x_type.sizes[op.axis :])
+    found = _recurrence(e, op, via, x, sizes)
+    joined = e.node("Concat", *found, axis=op.axis)[0] if len(found) > 1 else found[0]
+    return (cast(e, joined, via, dtype),)
+
+
+def by_degree(e: Emitter, node: Node, x: str) -> list[str]:
+    """Each polynomial at x, of the shape of x, of f32."""
+    assert isinstance(node.op, Polynomials)
+    return _recurrence(e, node.op, F32, x, node.operands[0].type.sizes)
+
+
+def _recurrence(e: Emitter, op: Polynomials, via: DType, x: str, sizes: tuple[Dim, ...]) -> list[str]:
     found = [e.node("Expand", e.constant(1, via, ()), e.shape(sizes))[0]]
     for n, (a, b, c) in enumerate(op.recurrence, 1):
         line = e.node("Mul", x, e.constant(a, via, ()))[0] if a != 1 else x
@@ -27,8 +39,7 @@ def _polynomials(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str
             before = found[n - 2] if c in (1, -1) else e.node("Mul", found[n - 2], e.constant(abs(c), via, ()))[0]
             (value,) = e.node("Add" if c > 0 else "Sub", value, before)
         found.append(value)
-    joined = e.node("Concat", *found, axis=op.axis)[0] if len(found) > 1 else found[0]
-    return (cast(e, joined, via, dtype),)
+    return found
 
 
 TABLE: dict[type[Op], Lower] = {Polynomials: _polynomials}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from netdsl.backends.onnx.emitter import GraphEmitter
+from netdsl.backends.onnx.expansions import Expansions, expansions_of, lower_expansion
 from netdsl.backends.onnx.fused import FUSED, Call, fused_runs
 from netdsl.backends.onnx.loops import lower_loop, parts_of
 from netdsl.backends.onnx.recurrent import lower_recurrent
@@ -17,6 +18,7 @@ def lower_nodes(emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value,
     Args: names: of what is in scope; wanted: the results that are read outside.
     """
     runs = fused_runs(emitter, nodes, wanted)
+    expanded = expansions_of(nodes, wanted)
     at = 0
     while at < len(nodes):
         end = at + 1
@@ -25,8 +27,17 @@ def lower_nodes(emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value,
                 end = run_end
                 break
         else:
-            _lower_node(emitter, nodes[at], names)
+            if nodes[at] in expanded.products:
+                _expand(emitter, nodes[at], expanded, names)
+            elif nodes[at] not in expanded.inner:
+                _lower_node(emitter, nodes[at], names)
         at = end
+
+
+def _expand(emitter: GraphEmitter, node: Node, expanded: Expansions, names: dict[Value, str]) -> None:
+    with emitter.at(node.instance, node.spans):
+        names[node.result] = lower_expansion(emitter, node, expanded, names)
+        emitter.describe(names[node.result], node.result.type, node.result.hint)
 
 
 def _fuse(emitter: GraphEmitter, row: int, nodes: Sequence[Node], names: dict[Value, str]) -> bool:

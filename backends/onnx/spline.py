@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.kernels import cast
@@ -15,8 +16,10 @@ from netdsl.dims import Dim
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.spline import BSpline, BSplineOn
-from netdsl.ops.spline_forms import choose_form, differences, leading, terms
+from netdsl.ops.spline_forms import STEEP, choose_form, differences, lanes, leading, terms
 from netdsl.tensor_type import F32, F64, I64, DType
+
+Matrix = NDArray[np.float64]
 
 #: The end of a slice that goes to the end of the axis.
 _END = 2**62
@@ -59,7 +62,12 @@ class _Work:
         return value
 
     def closed(self, distance: str, step: float, order: int) -> str:
-        """The spline at `distance` from its centre; each part is at most 1 before the leading factor."""
+        """The spline at `distance` from its centre."""
+        value = self.bare(distance, step, order)
+        return self.do("Mul", value, leading(order)) if leading(order) != 1 else value
+
+    def bare(self, distance: str, step: float, order: int) -> str:
+        """The spline without its leading factor, so that each part is at most 1."""
         total = ""
         for term in terms(order):
             slope, top = -term.scale / step, term.scale * term.radius
@@ -69,12 +77,43 @@ class _Work:
                 part = self.do("HardSigmoid", distance, alpha=slope, beta=top)
             part = self.power(part, order)
             total = self.do("Add" if term.is_added else "Sub", total, part) if total else part
-        return self.do("Mul", total, leading(order)) if leading(order) != 1 else total
+        return total
 
 
 def _bspline(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
     assert isinstance(node.op, BSpline)
     return in_form(choose_form(node.op, node.result.type.dtype).name)(e, node, operands)
+
+
+def split(e: Emitter, op: BSpline, x: str, form: str) -> tuple[list[str], Matrix]:
+    """Values of the shape of x, and the matrix (splines, values) that makes the splines of them.
+
+    Args: form: one of `netdsl.ops.spline_forms.split_forms`; x: of f32.
+    """
+    work = _Work(e, F32, 0, (), ())
+    if form == "folded":
+        return _folded_parts(work, op, x)
+    distances = [work.do("Abs", work.do("Sub", x, centre)) for centre in op.centres]
+    return [work.bare(d, op.step, op.order) for d in distances], np.eye(op.count) * leading(op.order)
+
+
+def _folded_parts(work: _Work, op: BSpline, x: str) -> tuple[list[str], Matrix]:
+    """For each lane its spline, and that spline right of each border."""
+    parts: list[str] = []
+    matrix = np.zeros((op.count, op.count))
+    for lane in lanes(op):
+        within = x if lane.end is None else work.do("Clip", x, "", lane.end)
+        for fold in lane.folds:
+            within = work.do("Abs", work.do("Sub", within, fold))
+        value = work.bare(within, op.step, op.order)
+        for at, spline in enumerate(lane.splines):
+            if at:
+                slope = 1 / (STEEP * op.step)
+                is_right = work.do("HardSigmoid", x, alpha=slope, beta=0.5 - lane.borders[at - 1] * slope)
+                matrix[lane.splines[at - 1], len(parts)] = -leading(op.order)
+            matrix[spline, len(parts)] = leading(op.order)
+            parts.append(work.do("Mul", value, is_right) if at else value)
+    return parts, matrix
 
 
 def in_form(form: str) -> Lower:
@@ -97,8 +136,7 @@ def _lowered(e: Emitter, node: Node, x: str, form: str) -> tuple[str, ...]:
 
 
 def _closed(work: _Work, op: BSpline, x: str) -> str:
-    centres = [(low + high) / 2 for low, high in zip(op.knots, op.knots[op.order + 1 :], strict=False)]
-    distance = work.do("Abs", work.do("Sub", x, work.column(centres)))
+    distance = work.do("Abs", work.do("Sub", x, work.column(op.centres)))
     return work.closed(distance, op.step, op.order)
 
 
@@ -129,16 +167,27 @@ def _truncated(work: _Work, op: BSpline, x: str) -> str:
     matrix = np.zeros((op.count, powers + op.order + 2))
     for row in range(op.count):
         matrix[row, row : row + op.order + 2] = differences(op.order)
-    product = work.e.constant(matrix[:, :powers], work.dtype)
+    return _mixed(work, rows, matrix[:, :powers])
+
+
+def _folded(work: _Work, op: BSpline, x: str) -> str:
+    parts, matrix = _folded_parts(work, op, x)
+    return _mixed(work, work.e.node("Concat", *parts, axis=work.place)[0], matrix)
+
+
+def _mixed(work: _Work, rows: str, matrix: Matrix) -> str:
+    """The splines, as sums of rows that stand at their place."""
+    count, terms = matrix.shape
+    product = work.e.constant(matrix, work.dtype)
     if len(work.behind) < 2:
         return work.do("MatMul", product, rows)
     flat = Dim.of(1)
     for size in work.behind:
         flat = flat * size
-    whole = (*work.before, Dim.of(powers), *work.behind)
-    rows = reshape(work.e, rows, whole, (*work.before, Dim.of(powers), flat))
+    whole = (*work.before, Dim.of(terms), *work.behind)
+    rows = reshape(work.e, rows, whole, (*work.before, Dim.of(terms), flat))
     values = work.do("MatMul", product, rows)
-    made = (*work.before, Dim.of(op.count))
+    made = (*work.before, Dim.of(count))
     return reshape(work.e, values, (*made, flat), (*made, *work.behind))
 
 
@@ -206,6 +255,7 @@ _BY_FORM: dict[str, Callable[[_Work, BSpline, str], str]] = {
     "steps": _steps,
     "closed": _closed,
     "local": _local,
+    "folded": _folded,
     "truncated": _truncated,
     "recursion": _on_equal_knots,
 }

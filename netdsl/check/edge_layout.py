@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 
 from netdsl.check.edge_terms import Emitter
+from netdsl.expansions import POINTWISE
 from netdsl.ir import Node, Value
-from netdsl.ops import activation, comparison, elementwise, unary
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import Stack
 from netdsl.ops.polynomial import Polynomials
 from netdsl.ops.shape import Unsqueeze
 from netdsl.ops.spline import BSpline
 
-_POINTWISE: frozenset[type[Op]] = frozenset(
-    op for family in (elementwise, comparison, unary, activation) for op in family.OPS
-)
 #: Ops whose axes count from the front, so that an axis more at the end changes nothing.
 _FROM_FRONT: frozenset[type[Op]] = frozenset((BSpline, Polynomials, Stack))
 
@@ -32,7 +29,7 @@ def beside(nodes: Sequence[Node], x: Value, row: Value, result: Value, emit: Emi
         if not any(value in known for value in node.operands):
             emit.nodes.append(node)
             continue
-        if kind not in _POINTWISE and kind not in _FROM_FRONT:
+        if kind not in POINTWISE and kind not in _FROM_FRONT:
             return None
         if kind in _FROM_FRONT and not all(value in known for value in node.operands):
             return None

@@ -90,6 +90,8 @@ def _show_lowering(terminal: Terminal, graph: "Graph") -> dict[str, Any]:
         terminal.print(line)
     for basis in splines:
         terminal.print(f"\n{visible(basis.path)}: {basis.basis} in {basis.dtype}, {visible(str(basis.place))}")
+        if basis.is_split:
+            terminal.print("onnx: its product is summed over the splines, one at a time")
         rows = [
             ("*" if form.chosen else "", form.name, f"{form.cost:.0f}", f"{form.bound:.1e}", form.reason)
             for form in basis.forms
@@ -104,6 +106,7 @@ def _show_lowering(terminal: Terminal, graph: "Graph") -> dict[str, Any]:
                 "path": basis.path,
                 "basis": basis.basis,
                 "dtype": basis.dtype,
+                "split": basis.is_split,
                 "forms": [
                     {"name": f.name, "passes": f.cost, "error": f.bound, "chosen": f.chosen, "reason": f.reason}
                     for f in basis.forms

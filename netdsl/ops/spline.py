@@ -54,6 +54,11 @@ class BSpline(Op):
         """All grid + 2 * order + 1 of them, in order."""
         return tuple(self.low + at * self.step for at in range(-self.order, self.grid + self.order + 1))
 
+    @property
+    def centres(self) -> tuple[float, ...]:
+        """Of the splines."""
+        return tuple((low + high) / 2 for low, high in zip(self.knots, self.knots[self.order + 1 :], strict=False))
+
     def normalised(self, types: tuple[TensorType, ...]) -> Self:
         return replace(self, axis=new_axis(self.axis, types[0].rank, what=f"`{self.name}`"))
 

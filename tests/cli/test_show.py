@@ -104,4 +104,7 @@ def test_lowering_says_which_form_layers_got_and_why(run: Run, net: Net) -> None
     assert [True] == [form["chosen"] for form in spline["forms"] if form["chosen"]]
     truncated = next(form for form in spline["forms"] if form["name"] == "truncated")
     assert "may be off by" in truncated["reason"]
+    wide = run("show", net(text.replace("2]", "784]").replace("=60", "=5")), "--lowering", code=0).out
+    assert "onnx: its product is summed over the splines, one at a time" in wide
+    assert "*  folded" in wide
     assert "no layer of it has more than one form" in run("show", net(GOOD), "--lowering", code=0).out

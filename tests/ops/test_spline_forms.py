@@ -15,7 +15,17 @@ from netdsl.backends.onnx import spline, tables
 from netdsl.backends.onnx.model import build_model
 from netdsl.backends.torch_fx.spline import bspline
 from netdsl.ops.spline import BSpline
-from netdsl.ops.spline_forms import FORMS, ROUNDING, Form, choose_form, forms, peak
+from netdsl.ops.spline_forms import (
+    FORMS,
+    ROUNDING,
+    Form,
+    choose_form,
+    choose_split_form,
+    forms,
+    lanes,
+    peak,
+    split_forms,
+)
 from netdsl.tensor_type import F16, F32, F64, DType, tensor
 from tests.ops.harness import one_node
 
@@ -79,7 +89,7 @@ def test_every_form_stays_within_its_bound(patch: pytest.MonkeyPatch, op: BSplin
             continue
         error = float(np.abs(by_onnx(op, form.name, dtype, x, patch) - wanted).max())
         assert error <= form.bound, f"onnx, {form.name}: {error:.2e} of {form.bound:.2e}"
-        if form.name != "truncated":
+        if form.name not in ("folded", "truncated"):
             error = float(np.abs(by_torch(op, form.name, dtype, x) - wanted).max())
             assert error <= form.bound, f"torch, {form.name}: {error:.2e} of {form.bound:.2e}"
 
@@ -128,6 +138,33 @@ def test_one_form_is_chosen_and_the_others_say_why_not(op: BSpline, dtype: DType
     assert found[0].reason.startswith(("the cheapest within", "none is within"))
     allowed = [form for form in found if form.reason.startswith(("the cheapest", "costs"))]
     assert not allowed or found[0].cost == min(form.cost for form in allowed)
+
+
+@given(SPLINES.filter(lambda op: op.order > 0))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_lanes_hold_every_spline_once(op: BSpline) -> None:
+    held = [(number, lane) for lane in lanes(op) for number in lane.splines]
+    assert list(range(op.count)) == sorted(number for number, _ in held)
+    for number, lane in held:
+        distance = op.centres[number]
+        for fold in lane.folds:
+            distance = abs(distance - fold)
+        assert distance <= 1e-9 * max(map(abs, op.knots))
+
+
+def test_one_function_at_a_time_has_its_own_costs_and_the_same_bounds() -> None:
+    found = {form.name: form for form in split_forms(BSpline(5, 3), F32)}
+    assert {"folded": (52, True), "closed": (72, False)} == {n: (f.cost, f.chosen) for n, f in found.items()}
+    assert found["folded"].bound == next(f.bound for f in forms(BSpline(5, 3), F32) if f.name == "folded")
+    assert ["closed", None, None, None] == [
+        form and form.name
+        for form in (
+            choose_split_form(BSpline(8, 1), F32),
+            choose_split_form(BSpline(5, 20), F32),
+            choose_split_form(BSpline(5, 0), F32),
+            choose_split_form(BSpline(5, 3), F64),
+        )
+    ]
 
 
 def test_no_form_within_the_tolerance_gives_the_most_exact() -> None:

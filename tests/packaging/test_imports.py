@@ -71,7 +71,17 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
     "dims": ({"netdsl.dims", "netdsl.dim"}, {"diagnostics"}),
     "tensor_type": ({"netdsl.tensor_type", "netdsl.tolerance_table"}, {"dims"}),
     "ops": ({"netdsl.ops"}, {"tensor_type"}),
-    "ir": ({"netdsl.ir", "netdsl.digest", "netdsl.initialisers", "netdsl.instances", "netdsl.substitute"}, {"ops"}),
+    "ir": (
+        {
+            "netdsl.ir",
+            "netdsl.digest",
+            "netdsl.expansions",
+            "netdsl.initialisers",
+            "netdsl.instances",
+            "netdsl.substitute",
+        },
+        {"ops"},
+    ),
     "ir_text": ({"netdsl.ir_text", "netdsl.ir_parser", "netdsl.ir_source"}, {"ir"}),
     "verify": (VERIFY, {"ir"}),
     "check": ({"netdsl.check", "netdsl.std"}, {"parser", "ir_text", "verify"}),
