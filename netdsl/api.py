@@ -13,7 +13,7 @@ from netdsl.check.values import CheckValue
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
-from netdsl.ir import Graph
+from netdsl.ir import Decisions, Graph
 from netdsl.record import dataclass
 from netdsl.source import Source
 from netdsl.tensor_type import DTYPES
@@ -92,8 +92,7 @@ class Network:
     session: Session
     name: str
     statics: dict[str, Any]
-    #: Options of open choices by path, one for all or one for each output.
-    decisions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=dict)
     checked: CheckedNetwork = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +102,25 @@ class Network:
     def set(self, **statics: Any) -> "Network":
         """The same network with other statics."""
         return Network(self.session, self.name, {**self.statics, **statics}, self.decisions)
+
+    def choose(self, decisions: "Mapping[str, Any]") -> "Network":
+        """The same network with some choices made: options by path, such as `{"layers.0.choose": 64}`.
+
+        An option is a number, or a block as it is written, its brackets left out where one option has the name; a list
+        of options is one for each output. Weights are those of the new network.
+
+        Raises: NetError: E0604: no such choice, or an option that it does not have.
+        """
+        from netdsl.check.values import print_static
+
+        def written(option: Any) -> str:
+            return option if isinstance(option, str) else print_static(static_value(option))
+
+        made = {
+            path: tuple(map(written, option)) if isinstance(option, (list, tuple)) else (written(option),)
+            for path, option in decisions.items()
+        }
+        return Network(self.session, self.name, self.statics, {**self.decisions, **made})
 
     def commit(
         self, weights: "Weights | nn.Module | str | Path | None" = None, *, seed: int = 0

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Scores this near to the largest count as equal; the option with fewer parameters wins.
 TIE = 1e-9
+_SCORED = "commit them: `net.commit(weights)`, or `netdsl build --commit --weights ..`"
+_DECIDED = 'decide them: `net.choose({{"{path}": ..}})`, or `netdsl build --choose {path}=..`'
 
 
 def refuse_open(graph: Graph, *, what: str, soft: bool = False) -> None:
@@ -28,7 +30,7 @@ def refuse_open(graph: Graph, *, what: str, soft: bool = False) -> None:
                 "E0604",
                 f"`{graph.name}` has {count}, so {what}",
                 notes=notes,
-                help="commit them: `net.commit(weights)`, or `netdsl build --commit --weights ..`",
+                help=_SCORED if all(choice.is_soft for choice in found) else _DECIDED.format(path=found[0].path),
             )
         )
 

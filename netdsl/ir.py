@@ -1,7 +1,8 @@
 """The typed graph: values in SSA form, parameters as operands, isolated loop regions, instances kept through passes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import TypeAlias
 
 from netdsl.dims import Facts
 from netdsl.ops.base import Op
@@ -126,18 +127,24 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An open choice among blocks, `choose[A, B]`.
+    """A choice among blocks or numbers, `choose[A, B]`.
 
     Args:
         path:    of the call; the scores of a soft choice are the parameter `path.scores`.
         options: as written.
         per:     what has a decision of its own: `out` or `layer` (the whole).
+        decided: the option that it was built with; None while it is open. A graph holds the open ones.
     """
 
     path: str
     options: tuple[str, ...]
     per: str
     is_soft: bool
+    decided: int | None = None
+
+
+#: Decided options by the choice's path: one for all or one for each output; each its number, or as it is written.
+Decisions: TypeAlias = Mapping[str, tuple[int | str, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,5 @@
 """Calls of blocks: a header is bound, a body is checked once for its types, and stamped out at each call."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
@@ -28,7 +27,7 @@ from netdsl.check.values import (
     print_static,
 )
 from netdsl.dims import Dim
-from netdsl.ir import Value
+from netdsl.ir import Decisions, Value
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -57,8 +56,8 @@ def call_block(
     assert isinstance(ref, BlockRef)
     header = ref.decl.header
     kind = ref.decl.kind if isinstance(ref.decl, s.Block) else "block"
-    if kind not in ("block", "network") and not (kind == "edge" and body.is_edge):
-        raise mistake("E0336", f"`{header.name}` is {_kind(kind)} and cannot be called as a block", span)
+    if kind == "edge" and not body.is_edge:
+        raise mistake("E0336", f"`{header.name}` is an edge and cannot be called as a block", span)
     path = instance.path if instance is not None else call_path(body, name, label)
     inner, received, template = checked(body, ref, arguments, path, span, under(body.decisions, path), instance)
     check_taken(header.name, received, template)
@@ -89,7 +88,7 @@ def checked(
     arguments: list[Argument],
     path: str,
     span: Span,
-    decisions: dict[str, tuple[int, ...]],
+    decisions: Decisions,
     instance: "InstanceRef | None" = None,
 ) -> tuple[Body, Received, Template]:
     """The callee's body, what it received and what it came to.
@@ -98,9 +97,8 @@ def checked(
     Raises: Mistake: the arguments do not fit the header; Silent: the body was reported before.
     """
     owner = owner_of(body, instance)
-    inner = inner_body(body.checker, ref, body, span)
+    inner = inner_body(body.checker, ref, body, span, decisions)
     inner.builder.prefix = join(owner.prefix, path)
-    inner.decisions = decisions
     received = receive(inner, ref, arguments, path if owner is body.builder else "", span)
     prove_where(inner, body, ref.decl.header, span)
     made = instance.span if instance is not None else None
@@ -150,7 +148,7 @@ def place(
     return mapping
 
 
-def under(decisions: Mapping[str, tuple[int, ...]], path: str) -> dict[str, tuple[int, ...]]:
+def under(decisions: Decisions, path: str) -> Decisions:
     """The decisions inside a call."""
     prefix = path + "."
     return {name.removeprefix(prefix): made for name, made in decisions.items() if name.startswith(prefix)}
@@ -170,10 +168,6 @@ def _levels(received: Received, template: Template) -> list[Level]:
         mapped |= {value for name, value in template.given if received.had.get(f"={name}", ())[at : at + 1] == (True,)}
         levels.append(Level(axis, frozenset(mapped)))
     return levels
-
-
-def _kind(kind: str) -> str:
-    return "an edge" if kind == "edge" else "a monoid"
 
 
 def call_path(body: Body, name: str, label: "s.Labelled | None") -> str:
@@ -199,7 +193,13 @@ def _check_shared(instance: "InstanceRef | None", template: Template, span: Span
             )
 
 
-def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> Body:
+def inner_body(
+    checker: "Checker",
+    ref: BlockRef,
+    caller: Body,
+    span: Span,
+    decisions: Decisions | None = None,
+) -> Body:
     """A body for the callee, its statics bound: defaults are evaluated where the block is declared.
 
     Raises: Mistake E0334: a static without default is missing.
@@ -208,7 +208,9 @@ def inner_body(checker: "Checker", ref: BlockRef, caller: Body, span: Span) -> B
     inner = Body(checker, Builder(caller.builder.facts, ref.qualified_name, header.span), Scope(), ref.scope)
     inner.header, inner.caller = header, caller
     inner.is_edge = isinstance(ref.decl, s.Block) and ref.decl.kind == "edge"
+    inner.is_monoid = isinstance(ref.decl, s.Block) and ref.decl.kind == "monoid"
     inner.generic = caller.generic
+    inner.decisions = decisions or {}
     bound = dict(ref.statics)
     for param in header.statics:
         if param.name in bound:

@@ -12,7 +12,7 @@ from netdsl.check.report import Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
 from netdsl.dims import Dim, DimError
-from netdsl.ir import Value
+from netdsl.ir import Decisions, Value
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import Unstack
 from netdsl.record import dataclass
@@ -63,9 +63,11 @@ class Body:
     generic: bool = False
     #: The body of an `edge`, whose input is one number.
     is_edge: bool = False
+    #: The body of a `monoid`, which has an identity.
+    is_monoid: bool = False
     given: dict[str, TensorValue] = field(default_factory=dict)
     #: What is chosen at each choice that is decided, by path.
-    decisions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=dict)
     inputs: dict[str, TensorValue] = field(default_factory=dict)
     #: What an input is in the body of the caller.
     arguments: dict[Value, TensorValue] = field(default_factory=dict)

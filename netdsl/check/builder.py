@@ -73,7 +73,7 @@ class Builder:
     used_names: dict[tuple[str, str], int] = field(default_factory=dict)
     #: Paths of the given parameters that were met.
     used: set[str] = field(default_factory=set)
-    choices: list[Choice] = field(default_factory=list)
+    choices: dict[str, Choice] = field(default_factory=dict)
     labels: dict[tuple[str, str], Span] = field(default_factory=dict)
     depends_on_mode: bool = False
     size: int = 0
@@ -119,6 +119,10 @@ class Builder:
     def tap(self, path: str, value: Value, *, is_weight: bool = False) -> None:
         self.taps[path] = Tap(path, value, is_weight)
 
+    def choose(self, choice: Choice) -> None:
+        """Note a choice, which is one however often its instance is called."""
+        self.choices.setdefault(choice.path, choice)
+
     def finish(
         self,
         statics: tuple[tuple[str, str], ...],
@@ -143,7 +147,7 @@ class Builder:
             self.depends_on_mode,
             self.size,
             frozenset(self.used),
-            tuple(self.choices),
+            tuple(self.choices.values()),
         )
 
 
@@ -228,7 +232,8 @@ def stamp(
     into.instances.extend(rows)
     for tap in template.taps if not into.regions else ():
         into.tap(join(path, tap.path), mapping.get(tap.value, tap.value), is_weight=tap.is_weight)
-    into.choices += [replace(choice, path=join(path, choice.path)) for choice in template.choices]
+    for choice in template.choices:
+        into.choose(replace(choice, path=join(path, choice.path)))
     for name, value in template.updates:
         owner.states[join(path, name)] = mapping.get(value, value)
     into.depends_on_mode |= template.depends_on_mode

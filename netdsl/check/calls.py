@@ -10,13 +10,14 @@ from netdsl.check.arguments import Argument, MacroCall
 from netdsl.check.blocks import call_block
 from netdsl.check.labels import path_name, tap
 from netdsl.check.primitives import call_op
-from netdsl.check.report import Silent, mistake
+from netdsl.check.report import Silent, mistake, no_static
 from netdsl.check.types import written_axes
 from netdsl.check.values import (
     POISON,
     BlockRef,
     CheckValue,
     ConstFunction,
+    DimValue,
     InstanceRef,
     MacroRef,
     OpRef,
@@ -45,6 +46,9 @@ def apply_brackets(body: "Body", target: "BlockRef | OpRef | MacroRef", expr: s.
     if isinstance(target, OpRef):
         return replace(target, statics=(*target.statics, *((n, v) for n, v, _ in given)), name_span=expr.span)
     made = MacroRef(target.macro, (*target.statics, *((n, v) for n, v, _ in given)))
+    options = [value for name, value in made.statics if name is None]
+    if made.macro.of_numbers is not None and options and all(isinstance(v, (int, float, DimValue)) for v in options):
+        return call_macro(body, replace(made, macro=replace(made.macro, run=made.macro.of_numbers)), [], expr.span)
     return call_macro(body, made, [], expr.span) if target.macro.is_nullary else made
 
 
@@ -69,6 +73,8 @@ def _evaluated(
         if isinstance(target, MacroRef) and target.macro.takes_names and isinstance(arg.value, s.Name):
             given.append((arg.name, arg.value.id, arg))
             continue
+        if isinstance(target, MacroRef) and target.macro.named and arg.name not in (None, *target.macro.named):
+            raise no_static(target.macro.name, str(arg.name), target.macro.named, arg.span)
         if isinstance(target, MacroRef) and arg.name in target.macro.words and isinstance(arg.value, s.Name):
             given.append((arg.name, arg.value.id, arg))
             continue
@@ -140,10 +146,10 @@ def call(
     splat = next((a for a in arguments if a.is_splat), None)
     if splat is not None and not isinstance(target, (BlockRef, InstanceRef)):
         raise mistake("E0329", f"{describe(target)} takes no parameters", splat.span)
-    match target:
-        case BlockRef() | InstanceRef():
     if isinstance(target, OpRef) and any(a.name == "by" for a in arguments):
         target = _by_group(body, target, span)
+    match target:
+        case BlockRef() | InstanceRef():
             result = call_block(body, target, arguments, span, path_name(target, func), label)
         case OpRef():
             result = call_op(body, target, arguments, span)
@@ -160,13 +166,13 @@ def call(
     return result
 
 
-# --- macros --------------------------------------------------------------------------------------
-
 def _by_group(body: "Body", target: OpRef, span: Span) -> "BlockRef | OpRef":
     """`softmax(x, by=i)`: the block of the standard library that works by groups; other primitives as they are."""
     word = None if "by" in target.op.operands else body.checker.word("aggregators", f"{target.surface}_by")
     return apply_brackets_to(body, word, target.statics, span) if word is not None else target
 
+
+# --- macros --------------------------------------------------------------------------------------
 
 
 def call_macro(

@@ -19,7 +19,7 @@ from netdsl.check.report import mistake
 from netdsl.check.values import BlockRef, CheckValue, TensorValue, describe, print_static
 from netdsl.digest import digest
 from netdsl.dims import Dim, Facts
-from netdsl.ir import Init, Node, Tap, Value
+from netdsl.ir import Decisions, Init, Node, Tap, Value
 from netdsl.ops.creation import Constant, Full
 from netdsl.ops.elementwise import Add
 from netdsl.ops.indexing import Take
@@ -67,7 +67,7 @@ def _layer(
     place_of_x: Span,
     out: int,
     path: str,
-    decisions: dict[str, tuple[int, ...]],
+    decisions: Decisions,
     rows: tuple[tuple[str, str], ...],
 ) -> TensorValue:
     """One layer of edges that are all of one kind. `rows`: which outputs of the whole these are, where it is a part."""
@@ -100,11 +100,11 @@ def _decided(
     place_of_x: Span,
     out: int,
     path: str,
-    decisions: dict[str, tuple[int, ...]],
+    decisions: Decisions,
 ) -> TensorValue:
     """A layer whose choices are made: outputs that chose alike are one layer, and all are put back in order."""
     body, span = call.body, call.span
-    groups: dict[tuple[int, ...], list[int]] = {}
+    groups: dict[tuple[int | str, ...], list[int]] = {}
     for at in range(out):
         made = []
         for name, chosen in decisions.items():
@@ -114,12 +114,12 @@ def _decided(
             made.append(chosen[at] if len(chosen) == out else chosen[0])
         groups.setdefault(tuple(made), []).append(at)
     if len(groups) < 2:
-        alike: dict[str, tuple[int, ...]] = {n: (at,) for n, at in zip(decisions, next(iter(groups), ()), strict=False)}
+        alike: Decisions = {n: (at,) for n, at in zip(decisions, next(iter(groups), ()), strict=False)}
         return _layer(call, ref, x, place_of_x, out, path, alike, ())
     parts: list[TensorValue] = []
     order: list[int] = []
     for number, (made_, rows) in enumerate(sorted(groups.items())):
-        one: dict[str, tuple[int, ...]] = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
+        one: Decisions = {name: (chosen,) for name, chosen in zip(decisions, made_, strict=True)}
         where = (("rows", ", ".join(map(str, rows))),)
         parts.append(_layer(call, ref, x, place_of_x, len(rows), join(path, str(number)), one, where))
         order += rows

@@ -81,6 +81,12 @@ def _choose(call: MacroCall) -> CheckValue:
     return choose(call)
 
 
+def _choose_number(call: MacroCall) -> CheckValue:
+    from netdsl.check.choices import choose_number
+
+    return choose_number(call)
+
+
 _MACROS = (
     *(
         Macro(n, m.reduce, f"{n}[axis=1](x)", f"`{n}` over axes; all of them by default.", ("axis", "keep"))
@@ -121,6 +127,13 @@ _MACROS = (
         "one_hot", sh.with_named_axis(OneHot, -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")
     ),
     Macro(
+        "retarget",
+        sh.retarget,
+        "retarget[N, offset=0](i)",
+        "The same numbers as indices into the axis N.",
+        ("size", "offset"),
+    ),
+    Macro(
         "length_mask",
         sh.with_named_axis(LengthMask, -1),
         "length_mask[N](length)",
@@ -143,10 +156,12 @@ _MACROS = (
         "choose",
         _choose,
         "choose[A, B](x)",
-        "One of several blocks; `mode=soft` weighs them until one is committed.",
+        "One of several blocks, or of several numbers; `mode=soft` weighs blocks until one is committed.",
         None,
         words=("per", "mode"),
+        named=("per", "mode", "temperature"),
         makes_parameters=True,
+        of_numbers=_choose_number,
     ),
     Macro(
         "edges",

@@ -4,7 +4,7 @@ import math
 
 from netdsl.check import operators, statics
 from netdsl.check.arguments import MacroCall
-from netdsl.check.report import Silent, mistake
+from netdsl.check.report import Silent, mistake, no_static
 from netdsl.check.values import POISON, CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
 from netdsl.dims import Dim, dmax, dmin
 from netdsl.ops import OPS, reduction
@@ -67,12 +67,7 @@ def known(call: MacroCall, *names: str) -> None:
     """Raises: Mistake E0330: a bracket name that the function does not know."""
     for name in call.statics:
         if name not in names:
-            raise mistake(
-                "E0330",
-                f"`{call.name}` has no static `{name}`",
-                call.span,
-                help=f"its statics are {', '.join(names)}" if names else None,
-            )
+            raise no_static(call.name, name, names, call.span)
 
 
 def reduce(call: MacroCall) -> CheckValue:

@@ -8,7 +8,7 @@ from netdsl import syntax as s
 from netdsl.check.initialiser_names import INITIALISERS
 from netdsl.check.library import BUILTINS
 from netdsl.check.report import Mistake
-from netdsl.check.values import MacroRef
+from netdsl.check.values import Macro, MacroRef
 from netdsl.source import Source, Span
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             local.add("before")
         elif isinstance(node, s.Index) and isinstance(node.base, s.Name):
             macro = BUILTINS.get(node.base.id)
-            words = macro.macro.words if isinstance(macro, MacroRef) else ()
-            local.update(a.value.id for a in node.args if a.name in words and isinstance(a.value, s.Name))
+            if isinstance(macro, MacroRef):
+                local.update(word for a in node.args if (word := _word(macro.macro, a)) is not None)
             if isinstance(macro, MacroRef) and macro.macro.vocabulary:
                 lent = (body.checker.word(macro.macro.vocabulary, name) for name in _names_in(node.args))
                 local.update(word.name for word in lent if word is not None)
@@ -99,6 +99,12 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             is_dimension = body.checker.is_capital(name.id) and id(name) not in called
             if not is_dimension:
                 body.checker.reporter.add(error.diagnostic)
+
+
+def _word(macro: Macro, arg: s.Arg) -> str | None:
+    """What stands for itself in a bracket of a function, also in one that the function does not know."""
+    is_unknown = bool(macro.named) and arg.name not in (None, *macro.named)
+    return arg.value.id if (is_unknown or arg.name in macro.words) and isinstance(arg.value, s.Name) else None
 
 
 def _names_in(roots: Iterable[object]) -> Iterator[str]:

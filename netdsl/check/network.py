@@ -11,22 +11,22 @@ from netdsl.check.blocks import bind_static, check_template
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.builder import Builder, Template, tensors_in
 from netdsl.check.checker import Checker
+from netdsl.check.choices import open_choices
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
 from netdsl.check.headers import check_edge, check_tables
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.names import check_function
-from netdsl.check.report import Mistake, Reporter, Silent, mistake, size_mistake
+from netdsl.check.report import Mistake, Reporter, Silent, mistake, no_static, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
 from netdsl.check.types import dim_symbol, tensor_type, written_axes
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, ListValue, TensorValue, TupleValue
 from netdsl.collector import deep_recursion, paused_collection
 from netdsl.diagnostics import NetError
-from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError, Facts
-from netdsl.ir import Graph, Instance, Param, Update, Value
+from netdsl.ir import Decisions, Graph, Instance, Param, Update, Value
 from netdsl.record import dataclass
 from netdsl.source import Source, Span
 from netdsl.tensor_type import DTYPES, F32, DType
@@ -80,7 +80,7 @@ class Session:
         self,
         name: str,
         values: Mapping[str, CheckValue] | None = None,
-        decisions: Mapping[str, tuple[int, ...]] | None = None,
+        decisions: Decisions | None = None,
     ) -> CheckedNetwork:
         """Check one network in both modes.
 
@@ -93,9 +93,7 @@ class Session:
         self.reporter.begin()
         return self._checked(name, values or {}, decisions or {})
 
-    def _checked(
-        self, name: str, values: Mapping[str, CheckValue], decisions: Mapping[str, tuple[int, ...]]
-    ) -> CheckedNetwork:
+    def _checked(self, name: str, values: Mapping[str, CheckValue], decisions: Decisions) -> CheckedNetwork:
         decl = self.networks[name]
         if id(decl) in self.file.damaged:
             raise NetError(self.reporter.diagnostics)
@@ -154,7 +152,7 @@ def _network(
     file: FileScope,
     decl: s.Block,
     values: Mapping[str, CheckValue],
-    decisions: Mapping[str, tuple[int, ...]],
+    decisions: Decisions,
 ) -> tuple[Graph, tuple[tuple[str, CheckValue], ...], bool] | None:
     checker.network = decl
     header = decl.header
@@ -192,14 +190,8 @@ def _bind_statics(body: Body, decl: s.Block, values: Mapping[str, CheckValue]) -
     header = decl.header
     bound: list[tuple[str, CheckValue]] = []
     for name in values:
-        if name not in (p.name for p in header.statics):
-            near = suggest(name, [p.name for p in header.statics])
-            raise mistake(
-                "E0330",
-                f"`{header.name}` has no static `{name}`",
-                header.name_span,
-                help=f"did you mean `{near}`?" if near else None,
-            )
+        if name not in (known := [p.name for p in header.statics]):
+            raise no_static(header.name, name, known, header.name_span)
     for param in header.statics:
         if param.name in values:
             given = values[param.name]
@@ -328,7 +320,7 @@ def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, 
         (root, *(replace(i, inputs=swap(i.inputs), outputs=swap(i.outputs)) for i in template.instances)),
         body.builder.facts,
         training,
-        template.choices,
+        open_choices(body, template.choices),
     )
 
 

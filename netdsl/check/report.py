@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 
 from netdsl.diagnostics import Diagnostic, Label
+from netdsl.did_you_mean import suggest
 from netdsl.dims import DimError
 from netdsl.record import dataclass
 from netdsl.source import Source, Span
@@ -49,6 +50,14 @@ def mistake(
             help=help,
         )
     )
+
+
+def no_static(callee: str, name: str, known: Sequence[str], span: Span) -> Mistake:
+    """E0330: a bracket name that a function of the language does not know."""
+    near = suggest(name, known)
+    listed = f"its statics are {', '.join(known)}" if known else None
+    help = f"did you mean `{near}`?" if near else listed
+    return mistake("E0330", f"`{callee}` has no static `{name}`", span, help=help)
 
 
 def size_mistake(error: DimError, span: Span) -> Mistake:

@@ -108,10 +108,14 @@ class Macro:
     takes_names: bool = False
     #: Named brackets whose value is a word: `per=out`.
     words: tuple[str, ...] = ()
+    #: All named brackets of a function with `words`: another name is wrong whatever its value is.
+    named: tuple[str, ...] = ()
     #: The module of the standard library whose blocks are known by name in the brackets.
     vocabulary: str = ""
     #: A call makes parameters, which the label names, as a call of a block does.
     makes_parameters: bool = False
+    #: What brackets that hold numbers alone mean, without a call: `choose[16, 64]`.
+    of_numbers: "Callable[[Any], CheckValue] | None" = None
 
 
 @dataclass(eq=False, slots=True)

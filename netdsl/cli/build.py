@@ -40,6 +40,7 @@ OPSETS = (18, 23)
 @click.option("--opset", type=click.IntRange(*OPSETS), default=21, help="Of ONNX, 18 to 23.  [default: 21]")
 @click.option("--bind", "bound", multiple=True, metavar="INPUT=X.npy", help="Fix an input: its generator is folded.")
 @click.option("--commit", is_flag=True, help="Decide each open choice by its scores in the weights.")
+@click.option("--choose", "choices", multiple=True, metavar="PATH=OPTION", help="Make a choice; may be repeated.")
 @click.option("--no-validate", is_flag=True, help="Trust the passes: do not run both sides of each on samples.")
 def command(
     terminal: Terminal,
@@ -56,6 +57,7 @@ def command(
     opset: int,
     bound: tuple[str, ...],
     commit: bool,
+    choices: tuple[str, ...],
     no_validate: bool,
     **max_: int | None,
 ) -> int:
@@ -69,7 +71,8 @@ def command(
     if rename is not None and weights is None:
         raise failed("`--rename` needs `--weights`", "add `--weights W.safetensors`")
     _keep_apart([file, weights, rename], [output, save_weights])
-    network = one_network(open_session(file, limits(max_)), name, read_settings(settings)).tap(*taps)
+    network = one_network(open_session(file, limits(max_)), name, read_settings(settings))
+    network = (network.choose(_choices(choices)) if choices else network).tap(*taps)
     values = _weights(network, weights, rename, seed)
     if commit:
         network, values = network.commit(values)
@@ -87,6 +90,19 @@ def command(
     if save_weights is not None:
         terminal.print(f"{save_weights}: {size_text(size_bytes)}, {len(values)} tensors")
     return OK
+
+
+def _choices(texts: tuple[str, ...]) -> dict[str, str]:
+    """The options of `--choose PATH=OPTION`, by path."""
+    found: dict[str, str] = {}
+    for text in texts:
+        path, equals, option = text.partition("=")
+        if not equals or not path or not option:
+            raise failed(f"`--choose {text}` is not PATH=OPTION", "write it like `--choose layers.0.choose=64`")
+        if path in found:
+            raise failed(f"`--choose {path}` is given twice", "leave one out")
+        found[path] = option
+    return found
 
 
 def _bound(texts: tuple[str, ...]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The whole text of messages: a `.net` file, a line `# ----`, and what `netdsl check` says of it.
 
 A line `# file: NAME` begins another file of the project. Where the name of a case starts with `claim_`, the text is what
-`netdsl verify` says after measuring the claims on the reference.
+`netdsl verify` says after measuring the claims on the reference; where it starts with `open_`, what a build says.
 """
 
 import re
@@ -11,7 +11,9 @@ import pytest
 
 from netdsl.agreement import Conditions, findings, verify_session
 from netdsl.check.network import Session
+from netdsl.choices import refuse_open
 from netdsl.codes import all_codes
+from netdsl.diagnostics import NetError
 from netdsl.render import render_all
 from netdsl.source import Source
 from tests.bad_input.checking import ROOT
@@ -36,6 +38,12 @@ def report(case: Path, folder: Path) -> str:
     if case.stem.startswith("claim_") and not found:
         for verification in verify_session(session, list(session.networks), {}, CONDITIONS):
             found += findings(session, verification)
+    if case.stem.startswith("open_") and not found:
+        for name in session.networks:
+            try:
+                refuse_open(session.network(name).eval_graph, what="it cannot be built")
+            except NetError as error:
+                found += error.diagnostics
     said = render_all(found)
     return text.rstrip("\n") + RULE + "".join(f"# {line}".rstrip() + "\n" for line in said.splitlines())
 

@@ -161,3 +161,21 @@ def test_the_source_hash_follows_every_text_and_no_path(run: Run, net: Net, tmp_
     net("block Inner(x: float[B, D]) -> float[B, D] {\n    tanh(x)\n}\n", "three/inner.net")
     one, two, three = (source_sha256(netdsl.load(f"{folder}/n.net")["N"]) for folder in ("one", "two", "three"))
     assert one == two != three
+
+
+def test_choices_are_made_on_the_command_line(run: Run, net: Net) -> None:
+    path = net(
+        "network N(x: f32[B, 4]) -> f32[B, 2] { x |> Linear[choose[3, 5]] |> choose[relu, tanh] as act |> Linear[2] }"
+    )
+    refused = run("build", path, "-o", "n.onnx", code=1)
+    assert "E0604" in refused.err and "--choose choose=.." in refused.err
+    run("build", path, "-o", "n.onnx", "--choose", "choose=5", "--choose", "act=tanh", code=0)
+    graph = onnx.load("n.onnx").graph
+    assert ["MatMul", "Add", "Tanh", "MatMul", "Add"] == [n.op_type for n in graph.node]
+    assert (4, 5) in {tuple(t.dims) for t in graph.initializer}
+    assert "is among 3, 5" in run("build", path, "-o", "n.onnx", "--choose", "choose=4", code=1).err
+    for wrong in ("choose", "=5", "choose="):
+        assert "PATH=OPTION" in run("build", path, "-o", "n.onnx", "--choose", wrong, code=2).err
+    assert (
+        "given twice" in run("build", path, "-o", "n.onnx", "--choose", "act=relu", "--choose", "act=tanh", code=2).err
+    )

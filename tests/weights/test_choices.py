@@ -123,3 +123,82 @@ def test_a_wrong_choice_is_reported_once(call: str, code: str) -> None:
     with pytest.raises(NetError) as error:
         netdsl.load(f"network N(x: f32[B, 4]) -> f32[B, 2] {{ x |> {call} }}")["N"]
     assert [code] == [d.code for d in error.value.diagnostics]
+
+
+NUMBERS = """
+block Two[w: int = choose[3, 5]](x: float[.., I]) -> float[.., 2] { x |> Linear[w] |> choose[relu, tanh] |> Linear[2] }
+network N[flag: bool = choose[true, false]](x: f32[B, 4]) -> f32[B, 2] {
+    const width = choose[16, 64]
+    repeat choose[1, 2, 3] as layers { x = x |> Linear[choose[8, 16]] |> relu |> Linear[width] }
+    let two = Two
+    x = x |> two
+    if flag { x } else { x |> Linear[64] |> Linear[2] |> Linear[2] }
+}
+"""
+
+
+def test_each_written_choice_among_numbers_is_one_decision_per_turn() -> None:
+    net = netdsl.load(NUMBERS)["N"]
+    assert [
+        ("choose", ("true", "false")),
+        ("choose_2", ("16", "64")),
+        ("choose_3", ("1", "2", "3")),
+        ("layers.0.choose", ("8", "16")),
+        ("two.choose", ("3", "5")),
+        ("two.choose_2", ("relu", "tanh")),
+    ] == [(c.path, c.options) for c in net.graph.choices]
+    assert net.graph.choices == net.checked.train_graph.choices
+    made = net.choose({"choose": True, "choose_2": 64, "choose_3": 2, "layers.0.choose": 8, "two.choose": 5})
+    assert ["layers.1.choose", "two.choose_2"] == [c.path for c in made.graph.choices]
+    # The third turn is not there, so what is decided for it is not used.
+    whole = made.choose({"layers.1.choose": 16, "layers.2.choose": 16, "two.choose_2": "tanh"})
+    assert () == whole.graph.choices
+    sizes = {p.path: tuple(d.value for d in p.value.type.sizes) for p in whole.graph.params}
+    assert (8, 4) == sizes["layers.0.linear.weight"] and (64, 8) == sizes["layers.0.linear_2.weight"]
+    assert (16, 64) == sizes["layers.1.linear.weight"] and (5, 64) == sizes["two.linear.weight"]
+    assert ["tanh"] == [n.op.name for n in whole.graph.nodes if n.op.name == "tanh"]
+
+
+def test_a_searched_network_is_the_one_that_is_written_out(tmp_path: Path) -> None:
+    plain = """
+    network N(x: f32[B, 4]) -> f32[B, 2] {
+        repeat 1 as layers { x = x |> Linear[16] |> relu |> Linear[16] }
+        let two = Two
+        x |> two
+    }
+    block Two(x: float[.., I]) -> float[.., 2] { x |> Linear[3] |> tanh |> Linear[2] }
+    """
+    decisions = {"choose": True, "choose_2": 16, "choose_3": 1, "layers.0.choose": 16, "two.choose": 3}
+    made = netdsl.load(NUMBERS)["N"].choose({**decisions, "two.choose_2": "tanh"})
+    hand = netdsl.load(plain)["N"]
+    assert {p.path for p in hand.graph.params} == {p.path for p in made.graph.params}
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    expected = hand.reference({"x": x}, seed=4)["output"]
+    np.testing.assert_array_equal(made.reference({"x": x}, seed=4)["output"], expected)
+    assert made.onnx(tmp_path / "made.onnx").nodes == hand.onnx(tmp_path / "hand.onnx").nodes
+
+
+def test_options_of_blocks_are_decided_as_they_are_written() -> None:
+    hard = NETS["Hard"]
+    for written in ("Mlp", "Mlp[hidden=[4], out=2]"):
+        assert 4 * 3 + 4 + 2 * 4 + 2 == hard.choose({"way": written}).param_count
+    small = NETS["SKan"].choose({"one.choose": ["BSpline", "Rbf", "Chebyshev", "Rbf", "Rbf", "Rbf", "Rbf"]})
+    assert ["two.choose"] == [c.path for c in small.graph.choices]
+
+
+@pytest.mark.parametrize(
+    ("decisions", "words", "help"),
+    [
+        ({"wya": "Mlp"}, "`Hard` has no choice `wya`", "did you mean `way`?"),
+        ({"way": "Mpl"}, "`way` is among", None),
+        ({"way": 3}, "`way` is among", None),
+        ({"way": ["Mlp", "Mlp"]}, "takes one decision, found Mlp, Mlp", None),
+    ],
+)
+def test_a_wrong_decision_is_refused(decisions: dict[str, object], words: str, help: str | None) -> None:
+    with pytest.raises(NetError) as error:
+        NETS["Hard"].choose(decisions)
+    (found,) = error.value.diagnostics
+    assert "E0604" == found.code
+    assert words in found.title
+    assert help == found.help
