@@ -1,23 +1,12 @@
 """Spline KAN layers against the efficient-kan formulation, pykan, and plain matrix layers of the same widths.
 
-    python benchmarks/kan.py [--json] [--blocks 4] [--runs 10] [--pykan-python PYTHON] [--one-core]
+    python benchmarks/kan.py [--json] [--blocks 4] [--runs 10] [--pykan-python PYTHON] [--one-core] [--edge Rbf]
 
-A layer is one basis `[B, splines, in]`, one matmul, and one for the SiLU branch. Every side runs in processes of its
-own, which take turns; `--one-core` counts the CPU time of one thread, for a machine with other work. Peers: the Cox-de
-Boor recursion on `[B, in, splines]` (the formulation of efficient-kan, written anew) by torch.onnx.export(dynamo=True)
-and in eager torch; pykan's forward without its symbolic branch.
-
-The other bases need no primitive of their own. The fastest form of each in ONNX Runtime, for `u = unsqueeze[1](x)`, so
-that rows of a basis stand along the input and not across it (784 inputs, 8 functions, one core; across it 4.1 ms):
-
-- radial, 1.2 ms: `z = (u - c) * (1 / h)`, `exp(-z * z)`, with c of shape [8, 1].
-- Fourier, 3.7 ms against 8.1 by `cos(u * m)`: `polynomials["chebyshev"](cos(x))` are the cosines of 0, x, 2 x, ..;
-  `sin(x)` times `polynomials["chebyshev_second"](cos(x))` the sines of x, 2 x, ...
-- Mexican hat, 1.9 ms: `v = z * z`, `(1 - v) * exp(v * -0.5)`; Morlet: `cos(5 * z) * exp(v * -0.5)`.
-- Chebyshev and its kin, 1.1 ms for degree 7 (8.1 by powers and a matmul): `polynomials`.
-- bump of ReLUs: `b = relu(u - low) * relu(high - u)`, `b * b`, the factor 16 / (high - low)^4 in the weights.
-- Padé: `polynomials["power"]` once, one matmul for each of p and q, `p / (1 + abs(q))`.
-- piecewise linear: `bspline[order=1]`, 3 passes.
+Ours is what users write, `edges[width, BSpline](x)` of `std.edges`, built as `netdsl build` does. Every side runs in
+processes of its own, which take turns; `--one-core` counts the CPU time of one thread, for a machine with other work.
+Peers: the Cox-de Boor recursion on `[B, in, splines]` with the same weights (the formulation of efficient-kan, written
+anew) by torch.onnx.export(dynamo=True) and in eager torch; pykan's forward without its symbolic branch. `--edge` puts
+another edge of `std.edges` in the place of ours; its values are then its own.
 """
 
 import argparse
@@ -30,18 +19,7 @@ from paired import Ratio, ratio_of, report
 
 Case = tuple[int, tuple[int, ...]]
 CASES: dict[str, Case] = {"784-64-10, batch 256": (256, (784, 64, 10)), "64-64-64, batch 4096": (4096, (64, 64, 64))}
-TEXT = """
-block Kan[out: int](x: float[B, I]) -> float[B, out] {
-    param base: float[I, out] ~ normal[1 / sqrt(I)]
-    param weight: float[8 * I, out] ~ normal[0.1 / sqrt(I)]
-    silu(x) @ base + reshape[B, 8 * I](bspline[5, 3, axis=1](x)) @ weight
-}
-
-block Plain[out: int](x: float[B, I]) -> float[B, out] {
-    param weight: float[I, out] ~ normal[1 / sqrt(I)]
-    x @ weight
-}
-"""
+PLAIN = "Linear[{}, bias=false]"
 #: Seconds of each run of the side that `argv` names.
 WORKER = """
 import sys, time
@@ -100,11 +78,10 @@ def modules(widths: tuple[int, ...]):
 
         def __init__(self, base: torch.Tensor, weight: torch.Tensor) -> None:
             super().__init__()
-            count, outputs = base.shape
+            outputs, count = base.shape
             knots = torch.arange(-3, 9, dtype=torch.float32) * 0.4 - 1
             self.register_buffer("grid", knots.expand(count, -1).contiguous())
-            self.base = torch.nn.Parameter(base.T.contiguous())
-            self.weight = torch.nn.Parameter(weight.view(8, count, outputs).permute(2, 1, 0).contiguous())
+            self.base, self.weight = torch.nn.Parameter(base), torch.nn.Parameter(weight)
             self.scale = torch.nn.Parameter(torch.ones(outputs, count))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -117,20 +94,23 @@ def modules(widths: tuple[int, ...]):
             spline = functional.linear(bases.flatten(1), (self.weight * self.scale.unsqueeze(-1)).flatten(1))
             return functional.linear(functional.silu(x), self.base) + spline
 
-    ours = netdsl.load(text("Kan", widths))["Net"].torch()
-    held = [p.detach().clone() for _, p in sorted(ours.named_parameters())]
-    layers = [Recursion(*sorted(held[at : at + 2], key=len)) for at in range(0, len(held), 2)]
-    plain = netdsl.load(text("Plain", widths))["Net"].torch()
+    ours = netdsl.load(text("edges[{}, BSpline]", widths))["Net"].torch()
+    held = {path: p.detach().clone() for path, p in ours.named_parameters()}
+    layers = [Recursion(held[f"l{at}.base"], held[f"l{at}.coef"]) for at in range(len(widths) - 1)]
+    plain = netdsl.load(text(PLAIN, widths))["Net"].torch()
     return {"ours": ours.train(), "recursion": torch.nn.Sequential(*layers), "plain": plain.train()}
 
 
-def text(block: str, widths: tuple[int, ...]) -> str:
-    calls = " |> ".join(f"{block}[{width}] as layer{at}" for at, width in enumerate(widths[1:]))
-    return f"{TEXT}\nnetwork Net(x: f32[B, {widths[0]}]) -> f32[B, {widths[-1]}] {{ x |> {calls} }}\n"
+def text(layer: str, widths: tuple[int, ...]) -> str:
+    """A network of layers of the given widths."""
+    edge = layer.partition(", ")[2].rstrip("]")
+    calls = " |> ".join(f"{layer.format(width)} as l{at}" for at, width in enumerate(widths[1:]))
+    known = f"import std.edges: {edge}\n" if layer.startswith("edges") else ""
+    return f"{known}network Net(x: f32[B, {widths[0]}]) -> f32[B, {widths[-1]}] {{ x |> {calls} }}\n"
 
 
-def files(widths: tuple[int, ...], batch: int, folder: Path) -> dict[str, Path]:
-    """The ONNX files of the sides; that of the recursion gives what ours gives."""
+def files(edge: str, widths: tuple[int, ...], batch: int, folder: Path) -> dict[str, Path]:
+    """The ONNX files of the sides; that of the recursion gives what ours gives, if ours are B-splines."""
     import numpy as np
     import onnxruntime
     import torch
@@ -138,10 +118,12 @@ def files(widths: tuple[int, ...], batch: int, folder: Path) -> dict[str, Path]:
     import netdsl
 
     made = {name: folder / f"{name}.onnx" for name in ("ours", "recursion", "plain")}
-    for name, block in (("ours", "Kan"), ("plain", "Plain")):
-        netdsl.load(text(block, widths))["Net"].onnx(made[name])
+    for name, layer in (("ours", f"edges[{{}}, {edge}]"), ("plain", PLAIN)):
+        netdsl.load(text(layer, widths))["Net"].onnx(made[name])
     x = torch.empty(batch, widths[0]).uniform_(-1.5, 1.5)
     torch.onnx.export(modules(widths)["recursion"].eval(), (x,), str(made["recursion"]), dynamo=True, verbose=False)
+    if edge != "BSpline":
+        return made
     results = []
     for name in ("ours", "recursion"):
         session = onnxruntime.InferenceSession(made[name], providers=["CPUExecutionProvider"])
@@ -177,6 +159,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--one-core", action="store_true", help="CPU time of one thread")
     parser.add_argument("--case", choices=CASES, help="one case alone")
+    parser.add_argument("--edge", default="BSpline", help="an edge of std.edges")
     parser.add_argument("--pykan-python", default=sys.executable, help="an interpreter that has pykan and torch")
     options = parser.parse_args()
     has_pykan = (
@@ -189,7 +172,7 @@ def main() -> int:
     is_short = False
     for title, case in CASES.items() if options.case is None else [(options.case, CASES[options.case])]:
         with tempfile.TemporaryDirectory() as name:
-            made = files(case[1], case[0], Path(name))
+            made = files(options.edge, case[1], case[0], Path(name))
             here = sys.executable
             ours = (here, "onnx", made["ours"])
             wanted = 5.0 if case[0] == 256 else 8.0
@@ -209,7 +192,7 @@ def main() -> int:
                 figures = f"{found.b_ms:.2f} ms against {found.a_ms:.2f} ms: {found.ratio:.2f} times as fast"
                 rows.append((f"{title}: {label}", f"{figures} ({found.low:.2f} to {found.high:.2f}{goal})"))
                 print(*rows[-1], file=sys.stderr, flush=True)
-    report("Spline KAN layers, grid 5, order 3", rows, data, options.json)
+    report(f"Layers of {options.edge}, splines of grid 5 and order 3", rows, data, options.json)
     return 1 if is_short else 0
 
 
