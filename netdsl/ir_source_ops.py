@@ -11,7 +11,7 @@ from netdsl.ops.comparison import LogicalNot
 from netdsl.ops.creation import Constant, DimValue, Dropout, Eye, Full, Iota
 from netdsl.ops.elementwise import Neg, Select
 from netdsl.ops.gradient import WithGradient
-from netdsl.ops.indexing import OneHot
+from netdsl.ops.indexing import OneHot, Retarget
 from netdsl.ops.masks import LengthMask, TriMask
 from netdsl.ops.pieces import Pad, Pick, Slice, Split
 from netdsl.ops.product import Einsum
@@ -230,6 +230,7 @@ _FORMS: dict[type[Op], Form] = {
     Iota: lambda op, texts, types: f"iota[{op.size}, dtype={op.dtype.name}]",
     Eye: lambda op, texts, types: f"eye[{op.size}, dtype={op.dtype.name}]",
     OneHot: lambda op, texts, types: f"one_hot[{op.size}, dtype={op.dtype.name}]({texts[0]})",
+    Retarget: lambda op, texts, types: f"retarget[{op.size}, offset={op.offset}]({texts[0]})",
     LengthMask: lambda op, texts, types: f"length_mask[{op.size}]({texts[0]})",
     TriMask: lambda op, texts, types: f"tri_mask[{op.rows}, {op.cols}, diagonal={op.diagonal}]",
     Dropout: lambda op, texts, types: f"dropout[{write_value(op.p)}]({texts[0]})",

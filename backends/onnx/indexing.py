@@ -6,7 +6,7 @@ from netdsl.backends.onnx.masks import places
 from netdsl.dims import Dim
 from netdsl.ir import Node
 from netdsl.ops.base import Op
-from netdsl.ops.indexing import OneHot, Scatter, ScatterAlong, Take, TakeAlong
+from netdsl.ops.indexing import OneHot, Retarget, Scatter, ScatterAlong, Take, TakeAlong
 from netdsl.tensor_type import BOOL, F32, I64, TensorType
 
 
@@ -98,12 +98,20 @@ def _one_hot(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ..
     return (cast(e, is_hot, BOOL, op.dtype),)
 
 
+def _retarget(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:
+    op = node.op
+    assert isinstance(op, Retarget)
+    indices = cast(e, operands[0], node.operands[0].type.dtype, I64)
+    return (indices,) if op.offset == 0 else e.node("Add", indices, e.dim(op.offset))
+
+
 TABLE: dict[type[Op], Lower] = {
     Take: _take,
     TakeAlong: _take_along,
     Scatter: _scatter,
     ScatterAlong: _scatter_along,
     OneHot: _one_hot,
+    Retarget: _retarget,
 }
 
 UNSUPPORTED: dict[type[Op], str] = {}

@@ -7,7 +7,7 @@ import numpy as np
 from netdsl.backends.reference.context import Array, Compute, Env, numpy_dtype
 from netdsl.ir import Node
 from netdsl.ops.base import Op
-from netdsl.ops.indexing import OneHot, Scatter, ScatterAlong, Take, TakeAlong
+from netdsl.ops.indexing import OneHot, Retarget, Scatter, ScatterAlong, Take, TakeAlong
 
 _COMBINE: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
@@ -74,10 +74,19 @@ def _one_hot(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, 
     return (is_hot.astype(numpy_dtype(op.dtype)),)
 
 
+def _retarget(node: Node, operands: tuple[Array, ...], env: Env) -> tuple[Array, ...]:
+    op = node.op
+    assert isinstance(op, Retarget)
+    moved = np.asarray(operands[0], np.int64) + env.dim(op.offset)
+    _require_inside(moved, env.dim(op.size))
+    return (moved,)
+
+
 TABLE: dict[type[Op], Compute] = {
     Take: _take,
     TakeAlong: _take_along,
     Scatter: _scatter,
     ScatterAlong: _scatter_along,
     OneHot: _one_hot,
+    Retarget: _retarget,
 }

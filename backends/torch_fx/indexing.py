@@ -6,7 +6,7 @@ from torch.fx import Proxy
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.ir import Node
 from netdsl.ops.base import Op
-from netdsl.ops.indexing import OneHot, Scatter, ScatterAlong, Take, TakeAlong
+from netdsl.ops.indexing import OneHot, Retarget, Scatter, ScatterAlong, Take, TakeAlong
 
 _TORCH_NAME = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 #: Types too narrow to add up many updates in.
@@ -97,12 +97,20 @@ def _one_hot(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy
     return (is_hot if op.dtype.kind == "bool" else is_hot.to(e.dtype(op.dtype)),)
 
 
+def _retarget(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
+    op = node.op
+    assert isinstance(op, Retarget)
+    indices = operands[0].long()
+    return (indices if op.offset == 0 else e.call(torch.add, indices, e.dim(op.offset)),)
+
+
 TABLE: dict[type[Op], Lower] = {
     Take: _take,
     TakeAlong: _take_along,
     Scatter: _scatter,
     ScatterAlong: _scatter_along,
     OneHot: _one_hot,
+    Retarget: _retarget,
 }
 
 UNSUPPORTED: dict[type[Op], str] = {}

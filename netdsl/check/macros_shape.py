@@ -12,11 +12,12 @@ from netdsl.dims import Dim
 from netdsl.ops import creation
 from netdsl.ops.base import Op
 from netdsl.ops.gradient import WithGradient
+from netdsl.ops.indexing import Retarget
 from netdsl.ops.masks import TriMask
 from netdsl.ops.pieces import Pad, Split
 from netdsl.ops.shape import Broadcast, Reshape, Transpose
 from netdsl.source import Span
-from netdsl.tensor_type import F32, Axis, DType, TensorType
+from netdsl.tensor_type import F32, Axis, DType, TensorType, idx
 
 
 def one_tensor(call: MacroCall) -> tuple[TensorValue, Span]:
@@ -137,6 +138,16 @@ def with_named_axis(make: Callable[..., Op], at: int) -> Callable[[MacroCall], C
         return named(result, names)
 
     return run
+
+
+def retarget(call: MacroCall) -> CheckValue:
+    """`retarget[N, offset=0](i)`: indices into an axis N."""
+    known(call, "size", "offset")
+    x, span = one_tensor(call)
+    size = call.body.dim(call.statics.get("size"), call.span, what="the size of `retarget`")
+    offset = call.body.dim(call.statics.get("offset", 0), call.span, what="`offset` of `retarget`")
+    result = call.body.apply1(Retarget(size.dim, offset.dim), (x,), call.span, (span,))
+    return TensorValue(result.value, result.type.with_dtype(idx(Axis(size.name, size.dim))))
 
 
 def tri_mask(call: MacroCall) -> CheckValue:

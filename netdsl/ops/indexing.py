@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
-from netdsl.ops.proofs import require_rank, require_table, unify_other_axes
+from netdsl.ops.proofs import require, require_rank, require_table, unify_other_axes
 from netdsl.record import dataclass
 from netdsl.tensor_type import (
     F32,
@@ -14,6 +14,7 @@ from netdsl.tensor_type import (
     Kind,
     ShapeError,
     TensorType,
+    idx,
     require_kind,
     require_same_dtype,
     unify_axis,
@@ -204,4 +205,30 @@ class OneHot(Op):
         return (TensorType(self.dtype, (*indices.axes, axis)),)
 
 
-OPS: tuple[type[Op], ...] = (Take, TakeAlong, Scatter, ScatterAlong, OneHot)
+@dataclass(frozen=True, slots=True)
+class Retarget(Op):
+    """The same numbers, and `offset` more, as indices into an axis of `size`.
+
+    Where one is outside of that axis, running the network is an error or gives any value.
+
+    Shapes: x (..) -> (..) of `idx[size]`.
+    Raises: ShapeError: E0218: indices into a longer table; E0208: nothing says that it is not; E0217: no integers.
+    Source: torch.add; ONNX Add, opset 14.
+    """
+
+    size: Dim
+    offset: Dim = Dim.of(0)
+
+    name: ClassVar[str] = "retarget"
+    operands: ClassVar[tuple[str, ...]] = ("x",)
+
+    def infer(self, types: tuple[TensorType, ...], facts: Facts) -> tuple[TensorType, ...]:
+        (x,) = types
+        _require_indices(x, what="`retarget`", operand=0)
+        if x.dtype.table is not None:
+            stop = x.dtype.table.size + self.offset
+            require(stop, "<=", self.size, facts, what="`retarget` needs a table that holds all indices", code="E0218")
+        return (x.with_dtype(idx(Axis(None, self.size))),)
+
+
+OPS: tuple[type[Op], ...] = (Take, TakeAlong, Scatter, ScatterAlong, OneHot, Retarget)

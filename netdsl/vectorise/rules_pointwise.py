@@ -5,7 +5,7 @@ from netdsl.ops import activation, comparison, elementwise, unary
 from netdsl.ops.base import Op
 from netdsl.ops.creation import Dropout
 from netdsl.ops.gradient import StopGradient, WithGradient
-from netdsl.ops.indexing import OneHot
+from netdsl.ops.indexing import OneHot, Retarget
 from netdsl.ops.masks import LengthMask, Tril, Triu
 from netdsl.ops.pieces import Pad
 from netdsl.vectorise.slices import Rule, Slices, Slot
@@ -24,5 +24,5 @@ def lifted(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...]:
 
 RULES: dict[type[Op], Rule] = {
     **{op: aligned for family in (elementwise, comparison, unary, activation) for op in family.OPS},
-    **dict.fromkeys((StopGradient, WithGradient, Dropout, OneHot, LengthMask, Tril, Triu, Pad), lifted),
+    **dict.fromkeys((StopGradient, WithGradient, Dropout, OneHot, Retarget, LengthMask, Tril, Triu, Pad), lifted),
 }

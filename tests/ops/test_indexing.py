@@ -11,7 +11,7 @@ from netdsl.backends.onnx.model import build_model
 from netdsl.backends.torch_fx.module import build_module
 from netdsl.dims import Dim, Facts
 from netdsl.ops.base import Op
-from netdsl.ops.indexing import REDUCTIONS, OneHot, Scatter, ScatterAlong, Take, TakeAlong
+from netdsl.ops.indexing import REDUCTIONS, OneHot, Retarget, Scatter, ScatterAlong, Take, TakeAlong
 from netdsl.tensor_type import (
     BF16,
     BOOL,
@@ -238,3 +238,20 @@ def test_one_hot_names_its_axis_after_the_table() -> None:
     assert ("E0218", "write `one_hot[N](..)`") == (wrong.code, wrong.help)
     assert "E0219" == error(OneHot(Dim.of(-1)), tensor(I64, 2)).code
     assert "E0217" == error(OneHot(Dim.of(4)), tensor(F32, 2)).code
+
+
+@pytest.mark.parametrize("axes", [("K",), (), ("K", "L")])
+def test_retarget_agrees_in_all_backends(axes: tuple[str, ...]) -> None:
+    check_op(Retarget(Dim.of("N")), indices("N", *axes), opsets=(18, 21), empty=False)
+    check_op(Retarget(Dim.of("N") + Dim.of("M"), Dim.of("M")), indices("N", *axes), empty=False)
+    check_op(Retarget(Dim.of(9), Dim.of(2)), (indices("N", *axes, dtype=I32), integers(0, 6)), opsets=(21,))
+
+
+def test_retarget_needs_a_table_that_holds_all_indices() -> None:
+    (t,) = Retarget(Dim.of("N") + 3, Dim.of(3)).infer((indices("N", "K"),), Facts.EMPTY)
+    assert "idx[N + 3][K]" == str(t)
+    assert "E0218" == error(Retarget(Dim.of("N"), Dim.of(1)), indices("N", "K")).code
+    assert "E0208" == error(Retarget(Dim.of("M")), indices("N", "K")).code
+    assert "E0217" == error(Retarget(Dim.of(4)), tensor(F32, 2)).code
+    with pytest.raises(IndexError, match="3 entries"):
+        evaluate(Retarget(Dim.of(3), Dim.of(2)), np.array([1]))

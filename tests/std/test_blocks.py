@@ -1,41 +1,16 @@
 """Every block of the standard library agrees in three ways, at small, odd and, where legal, empty sizes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 import pytest
 
-from netdsl.api import Network, load
 from netdsl.check.modules import STD_MODULES
 from netdsl.parser import parse
 from netdsl.source import Source
 from netdsl.syntax import Block
+from tests.std.block_case import Case, batches
+from tests.std.graph_blocks import GRAPHS
 from tests.std.three_way import assert_three_way, assert_training_agrees
-
-Sizes = Sequence[dict[str, int]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network around one block: its header's inputs and result, its body, and the sizes to try."""
-
-    inputs: str
-    result: str
-    body: str
-    sizes: Sizes
-    where: str = ""
-
-    def network(self, **statics: Any) -> Network:
-        text = f"import std.aggregators\nimport std.attention\nimport std.edges\nimport std.hyper\nnetwork N({self.inputs}) -> {self.result} {self.where} {{\n    {self.body}\n}}\n"
-        return load(text, **statics)["N"]
-
-
-def batches(*others: dict[str, int]) -> Sizes:
-    """Batch 1, 3 and 0, each with the sizes given."""
-    return [{"B": batch, **other} for batch in (1, 3, 0) for other in (others or ({},))]
-
 
 ROWS = batches({"N": 2}, {"N": 1}, {"N": 0})
 STEPS = [{"B": b, "T": t} for b, t in ((1, 1), (3, 5), (2, 8))]
@@ -89,6 +64,7 @@ AGGREGATORS: dict[str, list[Case]] = {
 
 CASES: dict[str, list[Case]] = {
     **AGGREGATORS,
+    **GRAPHS,
     "Linear": [
         Case("x: f32[B, N, 5]", "f32[B, N, 3]", "x |> Linear[3]", ROWS),
         Case("x: f32[5]", "f32[3]", "x |> Linear[3, bias=false]", [{}]),
