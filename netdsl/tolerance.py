@@ -14,7 +14,8 @@ def largest_difference(expected: NDArray[np.generic], actual: NDArray[np.generic
         return 0.0
     a, b = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
-    difference = np.where(same, 0.0, np.abs(a - b))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(same, 0.0, np.abs(a - b))
     return float(np.max(np.where(np.isnan(difference), np.inf, difference)))
 
 

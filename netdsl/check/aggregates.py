@@ -5,6 +5,7 @@ from netdsl.check.blocks import call_block, call_path
 from netdsl.check.calls import apply_brackets_to, call_macro
 from netdsl.check.labels import snake_case
 from netdsl.check.macros_math import known
+from netdsl.check.monoids import fold, is_monoid
 from netdsl.check.report import Silent, mistake
 from netdsl.check.values import (
     POISON,
@@ -53,6 +54,8 @@ def _one(call: MacroCall, given: CheckValue, is_labelled: bool) -> CheckValue:
     target = _aggregator(call, given)
     if isinstance(target, MacroRef):
         return call_macro(body, target, list(call.arguments), span, call.label if is_labelled else None)
+    if is_monoid(target):
+        return fold(call, target, call.label if is_labelled else None)
     name = target.path if isinstance(target, InstanceRef) else snake_case(target.name)
     return call_block(body, target, list(call.arguments), span, name, call.label if is_labelled else None)
 
@@ -75,7 +78,7 @@ def _aggregator(call: MacroCall, given: CheckValue) -> "BlockRef | InstanceRef |
             return apply_brackets_to(body, word, given.statics, call.span)
     if isinstance(given, (BlockRef, InstanceRef)):
         header = (given.ref if isinstance(given, InstanceRef) else given).decl.header
-        if any(param.name == "by" for param in header.params):
+        if is_monoid(given) or any(param.name == "by" for param in header.params):
             return given
     raise mistake(
         "E0324",

@@ -137,7 +137,7 @@ class Session:
             elif isinstance(own, s.Const):
                 check_function(statics.static_body(unnamed, self.file, {}, own.span), own)
         for own in reversed(sound):  # a block is mostly used by what stands below it
-            if isinstance(own, s.Block) and own.kind in ("block", "edge") and id(own) not in unnamed.used_blocks:
+            if isinstance(own, s.Block) and own.kind != "network" and id(own) not in unnamed.used_blocks:
                 check_generic(unnamed, self.file, own)
         for error in claim_mistakes(self.file):
             if self.reporter.is_full:
@@ -354,7 +354,7 @@ def check_generic(checker: Checker, file: FileScope, decl: s.Block) -> None:
     checker.network = None
     header = decl.header
     body = Body(checker, Builder(Facts.EMPTY, header.name, header.span), Scope(), file, header, generic=True)
-    body.is_edge = decl.kind == "edge"
+    body.is_edge, body.is_monoid = decl.kind == "edge", decl.kind == "monoid"
     with checker.reporter.inside(header.name, header.name_span):
         try:
             _check_header_names(header)

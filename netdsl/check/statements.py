@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import syntax as s
 from netdsl.check.assignments import run_assign, run_const, run_let
-from netdsl.check.names import assigned_names, check_names
+from netdsl.check.names import assigned_names, check_expression, check_names
 from netdsl.check.parameters import run_param, run_update
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.scope import FIXED, Binding
@@ -175,6 +175,10 @@ def _yield(body: "Body", statement: s.Yield) -> None:
 
 
 def _identity(body: "Body", statement: s.Identity) -> None:
+    if body.is_monoid:  # its value is that of an empty group, and is made where groups are
+        if body.generic:
+            check_expression(body, statement.value)
+        return
     raise mistake("E0336", "`identity` stands in a `monoid` only", statement.span)
 
 
