@@ -8,7 +8,7 @@ from netdsl import syntax as s
 from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
 from netdsl.check.blocks import call_block
-from netdsl.check.labels import path_name, tap
+from netdsl.check.labels import path_name, tap, tap_taken
 from netdsl.check.primitives import call_op
 from netdsl.check.report import Silent, mistake, no_static
 from netdsl.check.types import written_axes
@@ -155,7 +155,9 @@ def call(
             result = call_op(body, target, arguments, span)
         case MacroRef():
             result = call_macro(body, target, arguments, span, label)
-            label = None if target.macro.makes_parameters else label
+            if label is not None and target.macro.makes_parameters:
+                tap_taken(body, label, result)
+                label = None
         case ConstFunction():
             result = statics.call_const(body, target, [a.value for a in arguments], span)
         case _:

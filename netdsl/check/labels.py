@@ -17,10 +17,14 @@ def tap(body: "Body", label: s.Labelled, result: CheckValue) -> None:
 
     Raises: Mistake E0333: the label is taken.
     """
-    path = join(body.path, label.name)
     take_label(body, label)
+    tap_taken(body, label, result)
+
+
+def tap_taken(body: "Body", label: s.Labelled, result: CheckValue) -> None:
+    """Make the result readable under a label that its call took for its parameters."""
     if isinstance(result, TensorValue) and not body.builder.regions:
-        body.builder.tap(path, result.value)
+        body.builder.tap(join(body.path, label.name), result.value)
 
 
 def take_label(body: "Body", label: s.Labelled) -> None:

@@ -40,3 +40,20 @@ def test_a_tap_that_matches_nothing_is_an_error() -> None:
     with pytest.raises(NetError) as error:
         netdsl.load(TEXT)["Net"].tap("steps.*.step.activ")
     assert "E0380" == error.value.diagnostics[0].code
+
+
+def test_labels_of_calls_that_make_parameters_are_taps() -> None:
+    net = netdsl.load(
+        "import std.edges: Rbf\n"
+        "network Net(x: f32[7, 4]) -> y: f32[7, 2] {\n"
+        "    x |> edges[3, Rbf] as one |> each[Linear[5], axis=0] as two |> Linear[2] as three\n"
+        "}\n"
+    )
+    tapped = net["Net"].tap("one", "two")
+    x = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
+    weights = tapped.weights(seed=0)
+    found = tapped.reference({"x": x}, weights=weights)
+    rows = netdsl.load("import std.edges: Rbf\nnetwork Net(x: f32[7, 4]) -> f32[7, 3] { x |> edges[3, Rbf] as one }")
+    expected = rows["Net"].reference({"x": x}, weights={k: v for k, v in weights.items() if k.startswith("one.")})
+    np.testing.assert_array_equal(expected["output"], found["one"])
+    assert (7, 5) == found["two"].shape
