@@ -12,18 +12,29 @@ SPECS = Path(__file__).parents[2] / "specs"
 
 @dataclass(frozen=True)
 class Spec:
-    """One network of a file; `reduced` statics keep its structure and make it small."""
+    """One network of a file; `reduced` statics keep its structure and make it small.
+
+    Args: decides: its outputs are indices, which have no gradient.
+    """
 
     file: str
     param_count: int
     reduced: dict[str, Any]
+    decides: bool = False
 
     @property
     def path(self) -> Path:
         return SPECS / self.file
 
 
+_POINTERS = (("ConvexHull", 663_812), ("Delaunay", 663_812), ("Tsp", 663_810))
+
 CATALOGUE = {
+    **{
+        f"{task}{taught}": Spec("time/pointers.net", count, {"hidden": 6}, decides=not taught)
+        for taught in ("", "Taught")
+        for task, count in _POINTERS
+    },
     "Mip": Spec("hyper/mip.net", 26_097, {"hidden": [5, 7]}),
     "Plain": Spec("hyper/mip.net", 26_081, {"hidden": [5, 7]}),
     "OneTask": Spec("hyper/generators.net", 11_521, {"features": 4}),

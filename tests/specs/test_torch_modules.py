@@ -16,8 +16,10 @@ from tests.specs.catalogue import CATALOGUE, reduced
 from tests.specs.torch_calls import flat, module_of, tensors
 from tests.std.three_way import stored_weights
 
+#: Specs with numbers for results: indices have no float type and no gradient.
+MEASURED = [name for name, spec in CATALOGUE.items() if not spec.decides]
 #: Specs with something to train: losses and formulas have no parameters.
-TRAINED = [name for name, spec in CATALOGUE.items() if spec.param_count]
+TRAINED = [name for name in MEASURED if CATALOGUE[name].param_count]
 
 
 def some_sizes(name: str) -> dict[str, int]:
@@ -73,7 +75,7 @@ CLOSE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1.5e-1}
 
 
 @pytest.mark.parametrize("dtype", CLOSE)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", MEASURED)
 def test_a_moved_module_stays_close(name: str, dtype: torch.dtype) -> None:
     if (name, dtype) in OVERFLOWS:
         pytest.skip("its values leave the range of the type")
@@ -103,7 +105,8 @@ def test_a_moved_module_trains(name: str) -> None:
 STEPS = {"NeuMeta": 100}
 
 
-@pytest.mark.parametrize("name", TRAINED)
+#: The probabilities of sequences fit the right ones only, not any number.
+@pytest.mark.parametrize("name", [name for name in TRAINED if not name.endswith("Taught")])
 def test_a_few_steps_lower_the_loss(name: str) -> None:
     torch.manual_seed(0)
     net = reduced(name)

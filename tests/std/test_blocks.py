@@ -11,6 +11,7 @@ from netdsl.syntax import Block
 from tests.std.block_case import Case, batches
 from tests.std.graph_blocks import GRAPHS
 from tests.std.three_way import assert_three_way, assert_training_agrees
+from tests.std.time_blocks import TIME
 
 ROWS = batches({"N": 2}, {"N": 1}, {"N": 0})
 STEPS = [{"B": b, "T": t} for b, t in ((1, 1), (3, 5), (2, 8))]
@@ -65,6 +66,7 @@ AGGREGATORS: dict[str, list[Case]] = {
 CASES: dict[str, list[Case]] = {
     **AGGREGATORS,
     **GRAPHS,
+    **TIME,
     "Linear": [
         Case("x: f32[B, N, 5]", "f32[B, N, 3]", "x |> Linear[3]", ROWS),
         Case("x: f32[5]", "f32[3]", "x |> Linear[3, bias=false]", [{}]),
