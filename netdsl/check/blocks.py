@@ -62,16 +62,11 @@ def call_block(
     inner, received, template = checked(body, ref, arguments, path, span, under(body.decisions, path), instance)
     check_taken(header.name, received, template)
     body.builder.used.update(join(path, name) for name in template.used if join(path, name) in body.given)
-    _check_shared(instance, template, span)
     if instance is not None:
         for given_name in template.used:
             instance.params.setdefault(given_name, received.given_outer[given_name])
-        if not instance.is_bound:
-            instance.first_call = span
     mapped = over(template, _levels(received, template), body.builder.facts, span) if received.levels else template
     mapping = place(body, ref, mapped, received, path, span, instance)
-    if instance is not None:
-        instance.is_bound = True
     for given_name in received.made_here() if not body.builder.regions else ():
         body.builder.tap(join(path, given_name), received.given_outer[given_name].value, is_weight=True)
     result = map_result(inner, template.result, header, {} if received.levels else mapping)
@@ -119,8 +114,11 @@ def place(
 ) -> dict[Value, Value]:
     """Stamp a checked body out in the caller's; the map from its values to the new ones.
 
-    Raises: Mistake E0337: a loop without a label makes parameters; E0521: too many nodes.
+    Raises: Mistake E0337: a loop without a label makes parameters; E0338: an instance has others; E0521: too many nodes.
     """
+    _check_shared(instance, template, span)
+    if instance is not None and not instance.is_bound:
+        instance.is_bound, instance.first_call = True, span
     checker = body.checker
     if template.params and instance is None and body.in_unlabelled_loop is not None:
         raise mistake(

@@ -3,13 +3,13 @@
 from netdsl.check import statics
 from netdsl.check.arguments import Argument, MacroCall
 from netdsl.check.blocks import call_path, checked, place, under
-from netdsl.check.labels import snake_case
+from netdsl.check.labels import snake_case, tap
 from netdsl.check.macros_math import known
 from netdsl.check.mapped import Level, lead_result, over, without_leading
 from netdsl.check.records import block_of
 from netdsl.check.report import mistake
 from netdsl.check.results import map_result
-from netdsl.check.values import CheckValue, TensorValue, TupleValue, describe
+from netdsl.check.values import CheckValue, InstanceRef, TensorValue, TupleValue, describe
 from netdsl.ir import Value
 from netdsl.ops.shape import Transpose
 from netdsl.tensor_type import Axis
@@ -18,12 +18,16 @@ from netdsl.tensor_type import Axis
 def each(call: MacroCall) -> CheckValue:
     """The slices of every input along `axis` go through the block; its results are stacked along the same axis.
 
+    A `let` instance has one set of K for all its uses.
+
     Shapes: x (.., K, ..) -> (.., K, ..); a parameter of the block (s) is stored as (K, s).
     Raises: Mistake E0206: no such axis; E0212: the axis is free, and the block has parameters; E0367, E0369.
     """
     known(call, "block", "axis")
     body, span = call.body, call.span
-    ref = block_of(call.statics.get("block"), span, "`each`")
+    given = call.statics.get("block")
+    instance = given if isinstance(given, InstanceRef) else None
+    ref = block_of(given, span, "`each`")
     axis = statics.plain(call.statics.get("axis", 0))
     if not isinstance(axis, int) or isinstance(axis, bool):
         raise mistake("E0324", f"`axis` of `each` needs an int, found {describe(axis)}", span)
@@ -43,8 +47,8 @@ def each(call: MacroCall) -> CheckValue:
         slices.append(Argument(argument.name, part, argument.span))
     if over_axis is None:
         raise mistake("E0323", "`each` takes at least 1 tensor, found 0", span)
-    path = call_path(body, snake_case(ref.name), call.label)
-    inner, received, template = checked(body, ref, slices, path, span, under(body.decisions, path))
+    path = instance.path if instance is not None else call_path(body, snake_case(ref.name), call.label)
+    inner, received, template = checked(body, ref, slices, path, span, under(body.decisions, path), instance)
     own = next((entry for entry in template.params if entry.kind == "param"), None)
     if own is not None and not over_axis.size.is_const:
         raise mistake(
@@ -56,9 +60,12 @@ def each(call: MacroCall) -> CheckValue:
     level = Level(over_axis, frozenset([*template.inputs, *(entry.value for entry in template.params)]))
     mapped = over(template, [level], body.builder.facts, span)
     received.outer = {name: fronts[value] for name, value in received.outer.items()}
-    mapping = place(body, ref, mapped, received, path, span)
+    mapping = place(body, ref, mapped, received, path, span, instance)
     result = lead_result(map_result(inner, template.result, ref.decl.header, {}), mapped.result, mapping, (over_axis,))
-    return _back(call, result, axis)
+    result = _back(call, result, axis)
+    if instance is not None and call.label is not None:
+        tap(body, call.label, result)
+    return result
 
 
 def _position(axis: int, x: TensorValue, argument: Argument) -> int:

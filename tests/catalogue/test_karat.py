@@ -64,3 +64,32 @@ def test_a_free_count_of_tokens_is_refused() -> None:
     (found,) = error.value.diagnostics
     assert "E0212" == found.code
     assert "`N`" in found.title
+
+
+def test_one_set_of_operators_may_serve_all_blocks() -> None:
+    """The gradient of the shared set is the sum over the blocks of those that each block has alone."""
+    small = SPEC["KaratVit"].set(D=12, depth=3, r=4, count=2)
+    shared = small.set(universal=True)
+    sizes = {
+        p.path: p.value.type.numel().value for p in shared.graph.params if "operator" in p.path or "shared" in p.path
+    }
+    assert ["shared.phi.a", "shared.phi.b", "shared.w.weight"] == list(sizes)
+    assert (2 * 2 + 1) * N * 4 * 3 == sum(sizes.values())
+    assert small.param_count - shared.param_count == 2 * sum(sizes.values())
+    values = shared.weights(seed=0)
+    copies = {
+        path: values[path] if path in values else values["shared." + path.split(".operator.")[1]]
+        for path in small.weights(seed=0)
+    }
+    image = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for net, weights in ((shared, values), (small, copies)):
+        module = net.torch(weights=weights)
+        output = module(image)
+        output.square().sum().backward()
+        gradients.append((output.detach(), {path: p.grad for path, p in module.named_parameters()}))
+    (expected, one), (found, three) = gradients
+    torch.testing.assert_close(found, expected)
+    for path in sizes:
+        parts = [three[f"blocks.{k}.encoder.attention.operator.{path.removeprefix('shared.')}"] for k in range(3)]
+        torch.testing.assert_close(one[path], sum(parts), rtol=1e-4, atol=1e-5)

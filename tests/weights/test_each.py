@@ -68,3 +68,24 @@ def test_inputs_by_name_are_in_any_order() -> None:
     )
     x, y = np.random.default_rng(0).standard_normal((2, 4, 3, 2)).astype(np.float32)
     np.testing.assert_allclose(netdsl.load(text)["N"].reference({"x": x, "y": y})["output"], x - y, atol=1e-6)
+
+
+def test_an_instance_has_one_set_for_all_its_uses() -> None:
+    text = """network N(x: f32[B, 3, 4]) -> f32[B, 3, 4] {
+        let f = Linear[4]
+        x |> each[f, axis=1] as first |> each[f, axis=1] as second
+    }"""
+    net = netdsl.load(text)["N"]
+    assert ["f.weight", "f.bias"] == [p.path for p in net.graph.params]
+    assert ["first", "second"] == [t.path for t in net.graph.taps]
+    weights = net.weights(seed=1)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    expected = x
+    for _ in range(2):
+        expected = np.stack([expected[:, k] @ weights["f.weight"][k].T + weights["f.bias"][k] for k in range(3)], 1)
+    np.testing.assert_allclose(net.reference({"x": x}, weights=weights)["output"], expected, atol=1e-6)
+    for first, second in (("each[f, axis=1]", "f"), ("f", "each[f, axis=1]")):
+        body = f"let f = Linear[4]\n    y = x |> {first}\n    y |> {second}"
+        with pytest.raises(NetError) as error:
+            netdsl.load(f"network N(x: f32[B, 3, 4]) -> f32[B, 3, 4] {{\n    {body}\n}}")["N"]
+        assert ["E0338"] == [d.code for d in error.value.diagnostics]
