@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_map
 
 from netdsl.api import Network
 from netdsl.backends.torch_fx.dtypes import torch_dtype
@@ -23,6 +24,11 @@ def tensors(net: Network, sizes: dict[str, int], seed: int = 0) -> list[Any]:
     return arguments(
         {n: torch.from_numpy(np.array(inputs[n])).to(torch_dtype(v.type.dtype)) for n, v in net.graph.inputs}
     )
+
+
+def moved_to(dtype: torch.dtype, given: list[Any]) -> list[Any]:
+    """The arguments, their floats of another type."""
+    return tree_map(lambda t: t.to(dtype) if t.is_floating_point() else t, given)
 
 
 def flat(results: Any) -> tuple[torch.Tensor, ...]:
