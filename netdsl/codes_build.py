@@ -47,7 +47,8 @@ CODES: dict[str, Code] = {
     "E0607": Code(
         "nodes that cannot be pruned",
         "`prune` drops outputs of a layer of edges whose width is a static of the network, of this layer alone, and "
-        "that nothing but layers of edges reads. What is left computes the same as before without these nodes.",
+        "that nothing but layers of edges reads. What is left computes the same as before without these nodes. "
+        "`prune_edges` needs functions that are 0 where their own parameters are.",
         "",
         "",
     ),

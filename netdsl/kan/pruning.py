@@ -1,6 +1,6 @@
-"""Networks of edges without the nodes that matter least."""
+"""Networks of edges without the functions and the nodes that matter least."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from netdsl.api import Network
 from netdsl.check.values import ListValue
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir import Graph, Instance
-from netdsl.kan.layers import Array, Inputs, Weights, edge_layers, layer_at
+from netdsl.kan.layers import Array, EdgeLayer, Floats, Inputs, Weights, edge_layers, layer_at, layer_inputs
 from netdsl.kan.scores import importance
 
 #: (path of a parameter, axis) pairs that have one entry for each node.
@@ -52,6 +52,45 @@ def prune(
         for name, axis in places:
             values[name] = np.take(values[name], kept[path], axis=axis)
     return pruned, pruned.weights(values)
+
+
+def prune_edges(net: Network, weights: Weights, x: Inputs, *, threshold: float = 1e-2) -> dict[str, Array]:
+    """Weights with which every function whose score (see `Importance`) is below `threshold` is 0 everywhere.
+
+    Layers keep their sizes; `prune` then takes out the nodes that are left without functions. Only parameters that each
+    function has of its own become 0, and of those not the ones that it divides by.
+
+    Raises: NetError: E0607: the functions of a layer are not 0 where their parameters are.
+    Source: Liu et al. 2024, section 2.2.1.
+    """
+    values = net.weights(weights)
+    reaching = layer_inputs(net, values, x)
+    scores = importance(net, values, x)
+    for layer in edge_layers(net):
+        gone = scores[layer.path].edges < threshold
+        if gone.any():
+            values.update(_without(layer, values, reaching[layer.path][: layer.chunk()], gone))
+    return net.weights(values)
+
+
+def _without(layer: EdgeLayer, values: Weights, points: Floats, gone: NDArray[np.bool_]) -> dict[str, Array]:
+    """The layer's own parameters, 0 for functions that go."""
+
+    def zeroed(names: Sequence[str]) -> dict[str, Array]:
+        found = {name: values[name].copy() for name in names}
+        for array in found.values():
+            array[gone] = 0
+        return found
+
+    own = [p.path for p in layer.graph.params if p.kind == "param" and values[p.path].shape[:2] == gone.shape]
+    with np.errstate(all="ignore"):
+        own = [name for name in own if np.isfinite(layer.functions({**values, **zeroed([name])}, points)).all()]
+        found = zeroed(own)
+        before, after = (layer.functions(given, points) for given in (values, {**values, **found}))
+    if after[:, gone].any() or not np.array_equal(before[:, ~gone], after[:, ~gone]):
+        title = f"functions of `{layer.path}` cannot be taken out: `{layer.edge}` is not 0 where its parameters are"
+        raise NetError(Diagnostic("E0607", title))
+    return found
 
 
 def _readers(graph: Graph, path: str) -> list[Instance]:

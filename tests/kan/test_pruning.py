@@ -6,7 +6,7 @@ import torch
 
 import netdsl
 from netdsl.diagnostics import NetError
-from netdsl.kan import importance, prune
+from netdsl.kan import importance, prune, prune_edges
 
 TEXT = """import std.edges: BSpline, AdaptiveBSpline, MexicanHat
 edge Both(x: float) -> float { AdaptiveBSpline(x) + MexicanHat(x) }
@@ -80,6 +80,38 @@ def test_a_pruned_network_is_the_masked_one() -> None:
     np.testing.assert_allclose(small.reference({"x": X}, weights=pruned)["output"], expected, atol=1e-6)
     module = small.torch(weights=pruned)
     np.testing.assert_allclose(module(torch.from_numpy(X)).detach(), expected, atol=1e-5)
+
+
+def test_single_functions_are_taken_out_and_then_the_nodes_without_any() -> None:
+    net = netdsl.load(TEXT)["N"]
+    weights = net.weights(seed=4)
+    for path in ("two.adaptive_b_spline.coef", "two.adaptive_b_spline.base", "two.mexican_hat.weight"):
+        weights[path][1] *= 1e-4
+        weights[path][4, 2] *= 1e-4
+    scores = importance(net, weights, X)
+    left = prune_edges(net, weights, X, threshold=1e-3)
+    gone = scores["two"].edges < 1e-3
+    assert gone[1].all() and gone[4, 2] and 7 == gone.sum()
+    after = importance(net, left, X)
+    np.testing.assert_array_equal(gone, after["two"].edges == 0)
+    np.testing.assert_array_equal(scores["two"].edges[~gone], after["two"].edges[~gone])
+    assert left["two.mexican_hat.scale"].all()
+    expected = net.reference({"x": X}, weights=weights)["output"]
+    np.testing.assert_allclose(net.reference({"x": X}, weights=left)["output"], expected, atol=1e-2)
+    small, _ = prune(net, left, X, {"two": "b"}, threshold=1e-9)
+    assert 5 == small.statics["b"]
+
+
+def test_functions_that_are_never_zero_stay() -> None:
+    net = netdsl.load(
+        "edge E(x: float) -> float { param w: float ~ zero\n cos(w * x) }\n"
+        "network N(x: f32[B, 6]) -> f32[B, 2] { x |> edges[2, E] as one }"
+    )["N"]
+    with pytest.raises(NetError) as error:
+        prune_edges(net, net.weights(), X[:, 0], threshold=9)
+    assert "E0607" == error.value.diagnostics[0].code
+    kept = prune_edges(net, net.weights(), X[:, 0], threshold=0)
+    np.testing.assert_array_equal(net.weights()["one.w"], kept["one.w"])
 
 
 def test_one_node_always_stays_and_nothing_goes_without_need() -> None:
