@@ -35,6 +35,10 @@ CATALOGUE = {
         for taught in ("", "Taught")
         for task, count in _POINTERS
     },
+    "LcmAggregation": Spec("graphs/lcm.net", 1_792, {"D": 5}),
+    "SetReader": Spec("graphs/lcm.net", 7_018, {"D": 5}),
+    "SumReader": Spec("graphs/lcm.net", 1_706, {"D": 5}),
+    "FoldedAttention": Spec("graphs/lcm.net", 0, {}),
     "Mip": Spec("hyper/mip.net", 26_097, {"hidden": [5, 7]}),
     "Plain": Spec("hyper/mip.net", 26_081, {"hidden": [5, 7]}),
     "OneTask": Spec("hyper/generators.net", 11_521, {"features": 4}),
@@ -88,7 +92,7 @@ CATALOGUE = {
     ),
     "Gpt2": Spec("text/gpt2.net", 124_439_808, {"vocab": 23, "D": 16, "layers": 2, "heads": 4, "positions": 40}),
     "Gpt2Continued": Spec(
-        "text/gpt2.net",
+        "text/gpt2_continued.net",
         124_439_808,
         {"vocab": 23, "D": 16, "layers": 2, "heads": 4, "positions": 70, "new": 5},
         decides=True,
