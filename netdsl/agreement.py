@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from netdsl import syntax as s
 from netdsl.api import graph_flops
 from netdsl.check import statics
+from netdsl.check.laws import sample_statics
 from netdsl.check.network import CheckedNetwork, Session
 from netdsl.check.report import Mistake
 from netdsl.check.values import CheckValue
@@ -107,7 +108,9 @@ def verify_session(
     Raises: NetError: a network or a claim that is wrong in itself, or that a backend refuses to build.
     """
     for name in names:
-        header = session.networks[name].header
+        decl = session.subjects[name]
+        header = decl.header
+        values = values if name in session.networks else {**sample_statics(decl), **values}
         known = {p.name for p in header.statics}
         mine = {k: v for k, v in values.items() if k in known}
         claims = [c for c in session.file.module.items if isinstance(c, s.Claim) and c.network == name]
@@ -129,8 +132,8 @@ def claims_of_nothing(session: Session) -> list[Diagnostic]:
     """Claims about something that is no network of the file."""
     found = []
     for item in session.file.module.items:
-        if isinstance(item, s.Claim) and item.network not in session.networks:
-            near = suggest(item.network, list(session.networks))
+        if isinstance(item, s.Claim) and item.network not in session.subjects:
+            near = suggest(item.network, list(session.subjects))
             found.append(
                 Diagnostic(
                     "E0300",
@@ -144,7 +147,7 @@ def claims_of_nothing(session: Session) -> list[Diagnostic]:
 
 def findings(session: Session, verification: Verification) -> Iterator[Diagnostic]:
     """A diagnostic for each claim that fails and each backend that differs."""
-    header = session.networks[verification.network].header.name_span
+    header = session.subjects[verification.network].header.name_span
     for result in verification.claims:
         if not result.holds:
             yield Diagnostic(
@@ -311,7 +314,7 @@ def onnx_runner(graph: Graph, weights: Mapping[str, Array]) -> Runner:
 
 def _claim_statics(session: Session, claim: s.Claim) -> dict[str, CheckValue]:
     """The statics in `claim Net[depth=2]: ..`. Raises: NetError."""
-    header = session.networks[claim.network].header
+    header = session.subjects[claim.network].header
     names = [p.name for p in header.statics]
     body = statics.static_body(session.checker(training=False), session.file, {}, claim.span)
     values: dict[str, CheckValue] = {}

@@ -1,26 +1,26 @@
 """Claims: what must be true of a network, measured and tested."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl import syntax as s
+from netdsl.check.claim_names import LAWS, MEASURES, PROPERTIES
 from netdsl.check.report import mistake
 from netdsl.check.statics import ARITHMETIC, COMPARISON
 from netdsl.did_you_mean import suggest
 from netdsl.dims import Dim
 from netdsl.ir import Graph
 from netdsl.record import dataclass
-from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes
+from netdsl.sampling import sample_inputs, sample_sizes, smallest_sizes, storage_dtype
+from netdsl.tolerance import largest_difference
 
 Array = NDArray[np.generic]
 #: Runs the network on inputs: (inputs) -> outputs by name.
 Runner = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
-MEASURES = ("param_count", "state_count", "flops", "bytes", "layers")
-PROPERTIES = ("permutation_equivariant", "permutation_invariant", "batch_independent")
 REDUCTIONS: dict[str, Callable[[Any], Any]] = {
     "all": np.all,
     "any": np.any,
@@ -206,6 +206,8 @@ def _property(expr: s.Index, name: str, context: _Context) -> Measured:
         else:
             raise mistake("E0370", f"`{name}` is written `{name}[N, within=1e-5]`", arg.span)
     graph = context.graph
+    if name in LAWS:
+        return _law(expr, name, within, context)
     if name == "batch_independent":
         dim = dim or next(iter(graph.free_dims), None)
     if dim is None or dim not in graph.free_dims:
@@ -227,6 +229,31 @@ def _property(expr: s.Index, name: str, context: _Context) -> Measured:
         expected = plain[output] if name == "permutation_invariant" else _permute(plain[output], value, dim, order)
         gap = np.abs(np.asarray(expected, np.float64) - np.asarray(moved[output], np.float64))
         worst = max(worst, float(gap.max()) if gap.size else 0.0)
+    return Measured(worst <= within, f"largest difference {worst:.3g}")
+
+
+def _law(expr: s.Index, name: str, within: float, context: _Context) -> Measured:
+    """Combine sampled elements in two ways; both must agree within `within`."""
+    graph = context.graph
+    inputs, outputs = [n for n, _ in graph.inputs], [n for n, _ in graph.outputs]
+    count = len(outputs)
+    types = [v.type.without_names() for _, v in (*graph.inputs, *graph.outputs)]
+    first = types[:count]
+    if types != first * 3:
+        raise mistake("E0370", f"`{name}` is a law of monoids, which make one element of two", expr.span)
+    sizes = sample_sizes(graph, 5)
+    a, b, c = ([sample_inputs(graph, sizes, seed)[n] for n in inputs[:count]] for seed in (1, 2, 3))
+
+    def combined(left: Sequence[Array], right: Sequence[Array]) -> list[Array]:
+        found = context.runner(dict(zip(inputs, (*left, *right), strict=True)))
+        stored = (storage_dtype(t.dtype.storage.name) for t in first)
+        return [np.asarray(found[n]).astype(dtype) for n, dtype in zip(outputs, stored, strict=True)]
+
+    if name == "commutative":
+        pairs = combined(a, b), combined(b, a)
+    else:
+        pairs = combined(combined(a, b), c), combined(a, combined(b, c))
+    worst = max(largest_difference(left, right) for left, right in zip(*pairs, strict=True))
     return Measured(worst <= within, f"largest difference {worst:.3g}")
 
 

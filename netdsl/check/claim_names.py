@@ -11,7 +11,9 @@ from netdsl.did_you_mean import suggest
 from netdsl.source import Span
 
 MEASURES = ("param_count", "state_count", "flops", "bytes", "layers")
-PROPERTIES = ("permutation_equivariant", "permutation_invariant", "batch_independent")
+#: Of monoids.
+LAWS = ("commutative", "associative")
+PROPERTIES = ("permutation_equivariant", "permutation_invariant", "batch_independent", *LAWS)
 FUNCTIONS = ("all", "any", "max", "min", "sum", "mean", "abs", "finite")
 
 
@@ -21,7 +23,7 @@ def claim_mistakes(file: FileScope) -> Iterator[Mistake]:
         if not isinstance(item, s.Claim) or id(item) in file.damaged or item.network in file.lost:
             continue
         decl = file.own.get(item.network)
-        if not isinstance(decl, s.Block) or decl.kind != "network":
+        if not isinstance(decl, s.Block) or decl.kind not in ("network", "monoid"):
             networks = [name for name, d in file.own.items() if isinstance(d, s.Block) and d.kind == "network"]
             is_known = file.knows(item.network)
             title = f"`{item.network}` is no network" if is_known else f"no network here is named `{item.network}`"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from netdsl import syntax as s
@@ -15,6 +16,7 @@ from netdsl.check.choices import open_choices
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
 from netdsl.check.headers import check_edge, check_tables
+from netdsl.check.laws import as_network
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.names import check_function
@@ -70,6 +72,13 @@ class Session:
     def networks(self) -> dict[str, s.Block]:
         return {n: d for n, d in self.file.own.items() if isinstance(d, s.Block) and d.kind == "network"}
 
+    @cached_property
+    def subjects(self) -> dict[str, s.Block]:
+        """What claims can be about: the networks, and monoids that a claim names, as networks of two elements."""
+        named = {item.network for item in self.file.module.items if isinstance(item, s.Claim)}
+        monoids = {n: d for n, d in self.file.own.items() if n in named and isinstance(d, s.Block) and d.kind == "monoid"}
+        return self.networks | {n: as_network(d) for n, d in monoids.items() if id(d) not in self.file.damaged}
+
     def raise_if_wrong(self) -> None:
         if self.reporter.diagnostics:
             raise NetError(self.reporter.diagnostics)
@@ -94,7 +103,7 @@ class Session:
         return self._checked(name, values or {}, decisions or {})
 
     def _checked(self, name: str, values: Mapping[str, CheckValue], decisions: Decisions) -> CheckedNetwork:
-        decl = self.networks[name]
+        decl = self.subjects[name]
         if id(decl) in self.file.damaged:
             raise NetError(self.reporter.diagnostics)
         before = len(self.reporter.diagnostics)

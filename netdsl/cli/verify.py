@@ -56,7 +56,7 @@ def command(
 
     session = open_session(file, limits(max_))
     values = read_settings(settings)
-    names = network_names(session, name)
+    names = list(session.subjects) if name is None and session.subjects else network_names(session, name)
     check_settings(values, [session])
     backends = available_backends()
     for backend, missing in backends.items():

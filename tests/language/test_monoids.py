@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from netdsl.agreement import Conditions, verify_session
 from netdsl.check.network import Session
+from netdsl.diagnostics import NetError
 from netdsl.ops.loop import Loop
 from netdsl.source import Source
 from tests.language.nets import network, paths, refused, run
@@ -186,3 +188,35 @@ def test_a_monoid_that_nothing_folds_is_looked_through() -> None:
     session = Session(Source("m.net", text), None, None)
     session.check_all()
     assert ["E0300", "E0300"] == [d.code for d in session.reporter.diagnostics]
+
+
+CLAIMS = f"""{MONOIDS}
+claim Less: ~commutative[within=0.1] & ~associative[within=0.1]
+claim Gated: commutative[within=0]
+claim Gated[D=5]: ~associative[within=0.01]
+claim LogSumExp: commutative[within=0] & associative[within=1e-6]
+claim Longest: associative[within=0]
+claim Less: commutative
+"""
+
+
+def test_laws_are_claims_that_are_tested_on_every_backend() -> None:
+    session = Session(Source("laws.net", CLAIMS), None, None)
+    conditions = Conditions(("torch", "onnx"))
+    found = [
+        (v.network, r.text, r.backend, r.holds)
+        for v in verify_session(session, list(session.subjects), {}, conditions)
+        for r in v.claims
+    ]
+    wrong = [row for row in found if not row[3]]
+    assert [("Less", "commutative", backend, False) for backend in ("reference", "torch", "onnx")] == wrong
+    assert 6 * 3 == len(found)
+
+
+def test_laws_are_of_monoids() -> None:
+    text = "network N(x: f32[B, 4]) -> f32[B, 4] { x }\nclaim N: commutative\nmonoid M(a: f32, b: f32) -> f32 {\n    identity: 0\n    a + b\n}\nclaim M: comutative"
+    session = Session(Source("laws.net", text), None, None)
+    session.check_all()
+    assert ["E0300"] == [d.code for d in session.reporter.diagnostics]
+    with pytest.raises(NetError, match="E0370"):
+        list(verify_session(session, ["N"], {}, Conditions(())))
