@@ -1,0 +1,76 @@
+"""Hypergraph networks: what groups tell beyond features, and a student that needs no hypergraph."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
+
+import netdsl
+from netdsl.backends.onnx.model import build_model
+from tests.catalogue.training import train
+
+SPEC = Path(__file__).parents[2] / "specs/graphs/hgnn.net"
+NODES, CLASSES, FEATURES = 1500, 5, 50
+
+
+def planted(seed: int) -> tuple[netdsl.Hypergraph, torch.Tensor, torch.Tensor]:
+    """1,200 groups of 5, four of five members in one class; features say little."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(NODES) % CLASSES
+    own = rng.integers(0, CLASSES, 1200)
+    members = rng.integers(0, NODES // CLASSES, (1200, 5)) * CLASSES + own[:, None]
+    strangers = rng.integers(0, NODES, (1200, 5))
+    node = np.where(rng.random((1200, 5)) < 0.8, members, strangers)
+    x = rng.standard_normal((NODES, FEATURES)) + 0.3 * rng.standard_normal((CLASSES, FEATURES))[y]
+    edge = np.repeat(np.arange(1200), 5)
+    struct = netdsl.Hypergraph(torch.from_numpy(node.ravel()), torch.from_numpy(edge))
+    return struct, torch.from_numpy(x).float(), torch.from_numpy(y)
+
+
+@pytest.mark.timeout(120)
+def test_groups_help_the_teacher_and_the_teacher_helps_the_student() -> None:
+    scores = []
+    for seed in range(3):
+        h, x, y = planted(seed)
+        weight = torch.ones(1200)
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(NODES))
+        known = torch.cat([order[y[order] == c][:20] for c in range(CLASSES)])
+        asked = order[~torch.isin(order, known)]
+        nets = netdsl.load(SPEC, F=FEATURES, classes=CLASSES)
+        torch.manual_seed(seed)
+        teacher, student, alone = (nets[name].torch(seed=seed) for name in ("HgnnPlus", "Student", "Student"))
+
+        def fit(module: nn.Module, *given: object) -> None:
+            train(
+                module.parameters(),
+                lambda _: cross_entropy(module.train()(*given)[known], y[known]),
+                steps=60,
+                rate=0.01,
+                seed=0,
+            )
+
+        fit(teacher, h, x, weight)
+        fit(alone, x)
+        soft = softmax(teacher.eval()(h, x, weight), 1).detach()
+        train(
+            student.parameters(),
+            lambda _: kl_div(log_softmax(student.train()(x), 1), soft, reduction="batchmean"),
+            steps=60,
+            rate=0.01,
+            seed=0,
+        )
+        found = (teacher(h, x, weight), student.eval()(x), alone.eval()(x))
+        scores.append([100 * float((logits[asked].argmax(1) == y[asked]).double().mean()) for logits in found])
+    of_teacher, of_student, of_mlp = np.mean(scores, 0)
+    assert of_teacher >= of_mlp + 8
+    assert of_student >= of_mlp + 4
+
+
+def test_the_student_reads_no_hypergraph() -> None:
+    student = netdsl.load(SPEC)["Student"]
+    assert ["x"] == [name for name, _ in student.graph.inputs]
+    model = build_model(student.graph, student.weights())
+    assert not {n.op_type for n in model.graph.node} & {"Gather", "GatherElements", "ScatterElements", "ScatterND"}
