@@ -3,6 +3,15 @@
 from typing import Literal as OneOf
 from typing import Union
 
+from netdsl.declarations import Block as Block
+from netdsl.declarations import Claim as Claim
+from netdsl.declarations import Extern as Extern
+from netdsl.declarations import Fact as Fact
+from netdsl.declarations import Header as Header
+from netdsl.declarations import Import as Import
+from netdsl.declarations import Recipe as Recipe
+from netdsl.declarations import StaticParam as StaticParam
+from netdsl.declarations import TensorParam as TensorParam
 from netdsl.record import dataclass
 from netdsl.source import Source, Span
 
@@ -331,110 +340,6 @@ class Body:
 
 
 # --- declarations --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StaticParam:
-    """`name: type = default` in square brackets."""
-
-    span: Span
-    name: str
-    type: TypeExpr
-    default: Expr | None
-
-
-@dataclass(frozen=True, slots=True)
-class TensorParam:
-    """`name: type = default` in round brackets."""
-
-    span: Span
-    name: str
-    type: TypeExpr
-    default: Expr | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A `where` clause: a comparison, or `value in low..high` (both ends included)."""
-
-    span: Span
-    value: Expr
-    low: Expr | None = None
-    high: Expr | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """`Name[statics](params) -> name: result where facts`."""
-
-    span: Span
-    name: str
-    name_span: Span
-    statics: tuple[StaticParam, ...]
-    params: tuple[TensorParam, ...]
-    result_name: str | None
-    result: TypeExpr
-    where: tuple[Fact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A `block`, `network`, `edge` or `monoid`. `doc` joins its `##` lines."""
-
-    span: Span
-    kind: OneOf["block", "network", "edge", "monoid"]
-    header: Header
-    body: Body
-    doc: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Extern:
-    """`extern Name[..](..) -> T = "plugin:function"`."""
-
-    span: Span
-    header: Header
-    plugin: str
-    plugin_span: Span
-    doc: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """`import std.attention: X, Y`, `import std.attention`, `import "blocks.net": X`.
-
-    `path` is the dotted name, or the file path as written (`is_file`); `names` is empty for the module form.
-    """
-
-    span: Span
-    path: str
-    path_span: Span
-    is_file: bool
-    names: tuple[Name, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """`claim Net[args]: expr`."""
-
-    span: Span
-    network: str
-    network_span: Span
-    args: tuple[Arg, ...]
-    value: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """`recipe name(inputs) = expr`."""
-
-    span: Span
-    name: str
-    name_span: Span
-    params: tuple[TensorParam, ...]
-    value: Expr
-    doc: str | None = None
-
 
 Item = Import | Extern | Block | Const | Claim | Recipe
 

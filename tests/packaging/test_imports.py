@@ -65,7 +65,7 @@ LAYERS: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "diagnostics": ({"netdsl.diagnostics", "netdsl.codes", "netdsl.render", "netdsl.publish"}, {"source"}),
-    "syntax": ({"netdsl.syntax"}, {"diagnostics"}),
+    "syntax": ({"netdsl.syntax", "netdsl.declarations"}, {"diagnostics"}),
     "parser": (PARSER, {"syntax"}),
     "formatter": ({"netdsl.formatter", "netdsl.token_cursor"}, {"parser"}),
     "dims": ({"netdsl.dims", "netdsl.dim"}, {"diagnostics"}),
