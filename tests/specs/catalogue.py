@@ -39,6 +39,25 @@ CATALOGUE = {
     "SetReader": Spec("graphs/lcm.net", 7_018, {"D": 5}),
     "SumReader": Spec("graphs/lcm.net", 1_706, {"D": 5}),
     "FoldedAttention": Spec("graphs/lcm.net", 0, {}),
+    "HopfieldAttention": Spec("time/hopfield.net", 13_568, {"D": 8, "heads": 2}),
+    "Retrieval": Spec("time/hopfield.net", 0, {}),
+    "Bags": Spec("time/hopfield.net", 4_065, {"bits": 5, "D": 8}),
+    **{
+        name: Spec("time/flashrnn.net", count, {"I": 5, "heads": 2, "size": 4})
+        for name, count in (("Elman", 33_024), ("Gru", 99_328), ("Lstm", 132_096), ("Slstm", 132_096))
+    },
+    **{
+        name: Spec("time/recurrent_review.net", count, {"I": 5, "hidden": 6})
+        for name, count in (
+            ("ElmanNet", 5_184),
+            ("JordanNet", 2_120),
+            ("Lstm1997", 15_552),
+            ("Peephole", 20_928),
+            ("Bidirectional", 141_312),
+            ("Truncated", 20_992),
+        )
+    },
+    **{name: Spec("time/hebbian.net", 0, {}) for name in ("Parallel", "Sequential", "Dense")},
     "Mip": Spec("hyper/mip.net", 26_097, {"hidden": [5, 7]}),
     "Plain": Spec("hyper/mip.net", 26_081, {"hidden": [5, 7]}),
     "OneTask": Spec("hyper/generators.net", 11_521, {"features": 4}),
