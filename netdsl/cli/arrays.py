@@ -4,7 +4,6 @@ import io
 import math
 import os
 import re
-import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -37,12 +36,8 @@ def read_npy(path: str) -> Array:
     Raises: NetError: E0701: it cannot be read; E0706: it is no array of numbers or bools, or too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as stream:
-            info = os.fstat(descriptor)
-            if not stat.S_ISREG(info.st_mode):
-                raise _refused(path, "it is not a regular file")
-            return _read(path, stream, info.st_size)
+        with open_regular(Path(path)) as stream:
+            return _read(path, stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise cannot_read(path, (error.strerror or str(error)).lower()) from None
 

@@ -1,9 +1,10 @@
 """Paths of input files: looked at before something opens them, and what to say of those that cannot be read."""
 
 import os
-import stat
+from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.reading import open_regular
 
 
 def require_file(path: str) -> None:
@@ -12,11 +13,9 @@ def require_file(path: str) -> None:
     Raises: NetError: E0701: there is no regular file at `path`.
     """
     try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:
-        raise cannot_read(path, (getattr(error, "strerror", None) or str(error)).lower()) from None
-    if not stat.S_ISREG(mode):
-        raise cannot_read(path, "it is not a regular file")
+        open_regular(Path(path)).close()
+    except OSError as error:
+        raise cannot_read(path, (error.strerror or str(error)).lower()) from None
 
 
 def cannot_read(path: str, reason: str) -> NetError:

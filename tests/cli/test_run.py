@@ -156,7 +156,7 @@ def test_a_file_that_is_no_array_is_refused(run: Run, model: str, content: bytes
 
 def test_arrays_that_cannot_be_opened(run: Run, model: str) -> None:
     os.mkfifo("pipe.npy")
-    for path, code in (("missing.npy", "E0701"), (".", "E0701"), ("pipe.npy", "E0706"), ("/proc/self/mem", "E07")):
+    for path, code in (("missing.npy", "E0701"), (".", "E0701"), ("pipe.npy", "E0701"), ("/proc/self/mem", "E07")):
         assert code in run("run", model, "-i", f"x={path}", "-i", "ids=random", code=2).err
 
 
