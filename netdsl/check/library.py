@@ -7,6 +7,7 @@ from netdsl.check import macros_records as r
 from netdsl.check import macros_shape as sh
 from netdsl.check.arguments import MacroCall
 from netdsl.check.deciding import decide, take_each
+from netdsl.check.macros_graph import graph_einsum
 from netdsl.check.values import CheckValue, Macro, MacroRef, OpRef
 from netdsl.ops import OPS
 from netdsl.ops.creation import Iota
@@ -125,6 +126,13 @@ _MACROS = (
     Macro("eye", sh.eye, "eye[N]", "Ones on the diagonal.", ("size", "dtype"), True),
     Macro(
         "one_hot", sh.with_named_axis(OneHot, -1), "one_hot[N](i)", "1 at the index, 0 elsewhere.", ("size", "dtype")
+    ),
+    Macro(
+        "graph_einsum",
+        graph_einsum,
+        'graph_einsum["ab bc -> ac"](x)',
+        "A polynomial of a matrix, given by a graph: a product of one entry for each edge, summed over inner nodes.",
+        ("pattern",),
     ),
     Macro(
         "retarget",

@@ -274,3 +274,12 @@ def test_claims_know_that_indices_follow_their_nodes() -> None:
     text = f"network N{GRAPH} {{\n    {SUM}\n}}\nclaim N: permutation_equivariant[N]\n"
     found = list(verify_session(netdsl.load(text).session, ["N"], {}, Conditions(backends=())))
     assert [True] == [claim.holds for verification in found for claim in verification.claims]
+
+
+def test_patterns_of_graphs_are_checked() -> None:
+    header = "(x: f32[B, N, N]) -> f32[B, N, N]"
+    assert "f32[B, N, N]" == str(network(header, 'graph_einsum["ab bc -> ac"](x)').graph.outputs[0][1].type)
+    for pattern in ("ab bc", "abc -> a", "ab, bc -> ac", "ab -> aa", "ab -> c", "-> a", "AB -> A"):
+        refused(header, f'graph_einsum["{pattern}"](x)', "E0216")
+    refused("(x: f32[N]) -> f32[N]", 'graph_einsum["ab -> ab"](x)', "E0205")
+    refused("(x: f32[N, 3]) -> f32[N, N]", 'graph_einsum["ab bc -> ac"](x)', "E0208")

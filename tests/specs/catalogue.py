@@ -92,6 +92,11 @@ CATALOGUE = {
     "GinPnaNet": Spec("graphs/gin_pna.net", 46_917, {"F": 4, "hidden": 5, "layers": 2, "classes": 3}),
     "NcnNet": Spec("graphs/ncn.net", 11_842, {"F": 4, "hidden": 5}),
     "GaeNet": Spec("graphs/ncn.net", 1_056, {"F": 4, "hidden": 5}),
+    "Ppgn": Spec(
+        "graphs/ppgn.net",
+        140_416,
+        {"features": [("ab ac ->", 0), ("ab bc -> a", 1)], "width": 4, "depth": 2, "out": 3},
+    ),
     "BarlowTwins": Spec("vision/barlow_twins.net", 60_480, {"width": 4, "features": 8}),
     "Features": Spec("vision/barlow_twins.net", 19_008, {"width": 4}),
     "BarlowLoss": Spec("vision/barlow_twins.net", 0, {}),
