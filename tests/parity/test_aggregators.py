@@ -39,6 +39,7 @@ HISTOGRAM = torch.tensor([0, 0, 0, 4])
 _DEGREES = torch.arange(HISTOGRAM.numel(), dtype=torch.float32).repeat_interleave(HISTOGRAM)
 LINEAR, LOG = float(_DEGREES.mean()), float((_DEGREES + 1).log().mean())
 SCALERS = f"[unscaled, amplification[{LOG}], attenuation[{LOG}], linear[{LINEAR}], inverse_linear[{LINEAR}]]"
+_LSTM = {f"cell.{p}": f"lstm.{p}_l0" for p in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
 CASES = {
     **{
         name: Case(name, peer)
@@ -83,7 +84,7 @@ CASES = {
         "set2set[3]",
         lambda: aggr.Set2Set(WIDTH, 3),
         2 * WIDTH,
-        {f"cell.{p}": f"lstm.{p}_l0" for p in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
+        _LSTM,
     ),
     "PNA": Case(
         f"pna[[mean, min, std], {SCALERS}]",
@@ -137,3 +138,21 @@ def _renamed(case: Case, module: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Parameters under the peer's paths."""
     names = {f"a.{mine}": theirs for mine, theirs in (case.names or {}).items()}
     return [(names.get(path, path), p) for path, p in module.named_parameters()]
+
+
+def test_an_lstm_reads_the_rows_of_each_group_in_their_order() -> None:
+    """The peer pads groups with zeros and reads on; where groups are of one size it does not."""
+    case = Case("lstm[5]", lambda: aggr.LSTMAggregation(WIDTH, 5), 5, _LSTM)
+    ours, peer = modules(case, torch.float64)
+    rng = np.random.default_rng(3)
+    x = torch.from_numpy(rng.normal(size=(BY.numel(), WIDTH))).requires_grad_()
+    found = ours(x, BY, torch.zeros(GROUPS, dtype=torch.float64))
+    found.sum().backward()
+    actual = [found.detach(), x.grad]
+    x.grad = None
+    alone = [peer(x[g == BY], torch.zeros(int((g == BY).sum()), dtype=torch.int64)) for g in range(GROUPS) if g in BY]
+    sum(a.sum() for a in alone).backward()
+    expected = torch.zeros(GROUPS, 5, dtype=torch.float64)
+    expected[BY.unique()] = torch.cat(alone).detach()
+    for got, wanted in zip(actual, (expected, x.grad), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-12)

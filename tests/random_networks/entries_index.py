@@ -19,6 +19,7 @@ from netdsl.ops.reduction import (
     ReduceSum,
     Variance,
 )
+from netdsl.ops.segment import REDUCTIONS, SegmentReduce
 from netdsl.ops.softmax import LogSoftmax, LogSumExp, Softmax
 from netdsl.ops.sorting import ArgMax, ArgMin, Sort, TopK
 from netdsl.tensor_type import BOOL, I64, Axis, TensorType, idx
@@ -181,6 +182,17 @@ def _scatter(d: Draft, op: type[Op]) -> object:
     return d.emit(op(axis, reduction), x, indices(d, x, axis, axes, op.name), updates)  # type: ignore[call-arg]
 
 
+def _segment_reduce(d: Draft, op: type[Op]) -> object:
+    x = d.take(like("fi", 1), op.name, numbers=False)
+    table = d.rng.choice([h for h in d.visible() if h.type.rank] or [None])
+    if x is None or table is None:
+        return None
+    known = REDUCTIONS if x.type.dtype.is_float else [r for r in REDUCTIONS if r != "mean"]
+    axis = d.rng.randrange(table.type.rank)
+    by = indices(d, table, axis, (x.type.axes[0],), op.name)
+    return d.emit(SegmentReduce(d.rng.choice(sorted(known)), table.type.sizes[axis]), x, by)
+
+
 def _one_hot(d: Draft, op: type[Op]) -> object:
     x = d.take(like("i", 0, HIGHEST - 1), op.name)
     if x is None:
@@ -206,5 +218,6 @@ INDEX: tuple[Entry, ...] = (
     entry(Take, _take, [_ANY1, ("i", 0, HIGHEST)], [("fib", 0, HIGHEST)]),
     entry(TakeAlong, _take_along, [_ANY1], [_ANY1]),
     *(entry(op, _scatter, [_ANY1], [_ANY1]) for op in (Scatter, ScatterAlong)),
+    entry(SegmentReduce, _segment_reduce, [_FI1, ("i", 1, 1)], [_FI1]),
     entry(OneHot, _one_hot, [("i", 0, HIGHEST - 1)], [_ANY1]),
 )

@@ -50,6 +50,7 @@ AGGREGATORS: dict[str, list[Case]] = {
     "attention": [aggregator("attention[Linear[1]]"), aggregator("attention[Linear[4], Linear[4]]", "4")],
     "deepsets": [aggregator("deepsets[Mlp[[6], 3], Linear[4]]", "4")],
     "set2set": [aggregator("set2set[2]", "10")],
+    "lstm": [aggregator("lstm[4]", "4")],
     "pna": [aggregator("pna[[mean, max], [unscaled, linear[1.5]]]", "20")],
     **{
         name: [Case("x: f32[N, 5], rows: f32[N, 1]", "f32[N, 5]", f"aggregators.{name}{mean}(x, abs(rows))", ROWS[:1])]
