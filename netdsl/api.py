@@ -194,10 +194,13 @@ class Network:
         opset: int = 21,
         validate: bool = True,
         bind: "Mapping[str, Any] | None" = None,
+        sizes: "Mapping[str, int] | None" = None,
     ) -> "Report":
         """Write an ONNX file, atomically; the default passes run first, each validated.
 
-        Args:   bind: inputs that are fixed; what depends on them alone is computed now, and its generator is gone.
+        Args:
+            bind:  inputs that are fixed; what depends on them alone is computed now, and its generator is gone.
+            sizes: of free dimensions that are fixed, as those of a bound graph's nodes, which its edges do not tell.
         Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
         """
         from netdsl.choices import refuse_open
@@ -207,7 +210,7 @@ class Network:
         refuse_open(self.graph, what="it cannot be built")
         bind = taken_apart([name for name, _ in self.graph.inputs], bind or {})
         return export_onnx(
-            self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate, bind=bind
+            self, Path(path), self.weights(weights, seed=seed), opset=opset, validate=validate, bind=bind, sizes=sizes
         )
 
     def reference(

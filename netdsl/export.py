@@ -9,6 +9,7 @@ from netdsl.check.modules import FileScope
 from netdsl.ir import Graph
 from netdsl.publish import Data, publish_all
 from netdsl.source import NO_SOURCE, Source
+from netdsl.substitute import with_sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +29,14 @@ def export_onnx(
     opset: int = 21,
     validate: bool = True,
     bind: "Mapping[str, NDArray[np.generic]] | None" = None,
+    sizes: "Mapping[str, int] | None" = None,
 ) -> "Report":
     """Write the network in evaluation mode to `path`, and large weights to a file beside it; atomically.
 
     Args:
         validate: run both sides of each pass on sampled inputs.
         bind:     inputs that are fixed; see `netdsl.passes.specialize`.
+        sizes:    of free dimensions that are fixed.
     Raises: NetError: an op that cannot be exported, a pass that broke its promise, a file that cannot be written.
     """
     from netdsl.api import Report
@@ -41,7 +44,7 @@ def export_onnx(
     from netdsl.backends.onnx.serialize import to_files
     from netdsl.passes.pipeline import Row, run_pipeline
 
-    graph = network.graph
+    graph = with_sizes(network.graph, sizes or {})
     rows: tuple[Row, ...] = ()
     if bind:
         from netdsl.passes.specialize import specialized

@@ -38,6 +38,7 @@ def specialize(graph: Graph, weights: Weights, bound: Mapping[str, Array]) -> tu
             constant, because other inputs take part, or an output would be.
     """
     graph = with_sizes(graph, _sizes(graph, bound))
+    _check_indices(graph, bound)
     arrays = {name: np.asarray(array) for name, array in bound.items()}
     fixed = _Fixed(graph, bound)
     frontier = fixed.frontier()
@@ -68,6 +69,25 @@ def _sizes(graph: Graph, bound: Mapping[str, Array]) -> dict[str, int]:
             title = f"`{name}` is {value.type}, found an array of {np.asarray(bound[name]).dtype}"
             raise NetError(Diagnostic("E0602", title))
     return {name: size for name, size in found.items() if name in graph.free_dims}
+
+
+def _check_indices(graph: Graph, bound: Mapping[str, Array]) -> None:
+    """Raises: NetError: E0602: an index that its table does not have, or a table of any size."""
+    for name, value in graph.inputs:
+        table = value.type.dtype.table
+        if table is None or name not in bound:
+            continue
+        if not table.size.is_const:
+            size = ", ".join(sorted(table.size.symbols))
+            title = f"`{name}` points into {table.size}, and what is bound does not say how much that is"
+            raise NetError(Diagnostic("E0602", title, help=f"fix it too: `--size {size}=..`"))
+        array = np.asarray(bound[name])
+        if array.size == 0:
+            continue
+        for index in (int(array.min()), int(array.max())):
+            if not 0 <= index < table.size.value:
+                title = f"`{name}` holds indices below {table.size}, found {index}"
+                raise NetError(Diagnostic("E0602", title))
 
 
 class _Fixed:
@@ -134,8 +154,8 @@ def _refuse(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, frontier: S
                     help="bind those inputs too, or leave the generator in the file",
                 )
             )
-    if any(value not in names for value in frontier):
-        return
+    if any(value not in names or value.type.dtype.table is not None for value in frontier):
+        return  # indices that are known say how rows are grouped, before any value is
     listed = ", ".join(f"`{name}`" for name in bound)
     for node in graph.nodes:
         free = [names[v] for v in node.operands if v in names and names[v] not in bound]

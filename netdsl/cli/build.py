@@ -16,6 +16,7 @@ from netdsl.cli.model_options import (
     plugin_option,
     read_settings,
 )
+from netdsl.cli.sizes import complete_sizes, read_sizes, size_option
 from netdsl.cli.terminal import OK, Terminal, size_text, table
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ OPSETS = (18, 23)
 @click.option("--save-weights", metavar="W.safetensors", help="Write the weights, too.")
 @click.option("--opset", type=click.IntRange(*OPSETS), default=21, help="Of ONNX, 18 to 23.  [default: 21]")
 @click.option("--bind", "bound", multiple=True, metavar="INPUT=X.npy", help="Fix an input: its generator is folded.")
+@size_option
 @click.option("--commit", is_flag=True, help="Decide each open choice by its scores in the weights.")
 @click.option("--choose", "choices", multiple=True, metavar="PATH=OPTION", help="Make a choice; may be repeated.")
 @click.option("--no-validate", is_flag=True, help="Trust the passes: do not run both sides of each on samples.")
@@ -56,6 +58,7 @@ def command(
     save_weights: str | None,
     opset: int,
     bound: tuple[str, ...],
+    sizes: tuple[str, ...],
     commit: bool,
     choices: tuple[str, ...],
     no_validate: bool,
@@ -82,7 +85,11 @@ def command(
     if output is not None:
         from pathlib import Path
 
-        report = network.onnx(Path(output), weights=values, opset=opset, validate=not no_validate, bind=_bound(bound))
+        fixed = read_sizes(sizes)
+        complete_sizes(network.graph, fixed)
+        report = network.onnx(
+            Path(output), weights=values, opset=opset, validate=not no_validate, bind=_bound(bound), sizes=fixed
+        )
         terminal.fields |= _document(network, report, opset)
         for line in _pass_table(report):
             terminal.print(line)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.cli.conftest import Run
@@ -62,3 +63,36 @@ def test_files_that_are_no_archives_of_arrays_are_refused(run: Run, model: str) 
     for name in ("text", "objects", "no", "cut", "turned"):
         assert "E0706" in run("run", model, "-i", f"g={name}.npz", "-i", "x=x.npy", code=2).err, name
     assert "E0701" in run("run", model, "-i", "g=none.npz", "-i", "x=x.npy", code=2).err
+
+
+SCALED = """\
+network Scaled(g: graph[N, E], x: f32[N]) -> f32[N] {
+    x * aggregate[sum](ones[E], by=g.dst)
+}
+"""
+
+
+def test_a_bound_graph_is_computed_when_building(run: Run, net: Net) -> None:
+    np.savez("g.npz", src=np.array([0, 1, 1]), dst=np.array([2, 2, 0]))
+    np.save("x.npy", np.ones(3, np.float32))
+    run("build", net(SCALED), "-o", "net.onnx", "--bind", "g=g.npz", "--size", "N=3", code=0)
+    assert "ScatterElements" not in str(onnx.load("net.onnx").graph)
+    run("run", "net.onnx", "-i", "x=x.npy", "--output-dir", ".", code=0)
+    np.testing.assert_array_equal([1, 0, 2], np.load("output.npy"))
+
+
+def test_bound_edges_alone_are_constants(run: Run, net: Net) -> None:
+    np.savez("g.npz", src=np.array([0, 1, 1]), dst=np.array([2, 2, 0]))
+    np.save("x.npy", np.array([1, 2, 3], np.float32))
+    assert "--size N=.." in run("build", net(TEXT), "-o", "net.onnx", "--bind", "g=g.npz", code=1).err
+    run("build", net(TEXT), "-o", "net.onnx", "--bind", "g=g.npz", "--size", "N=3", code=0)
+    run("run", "net.onnx", "-i", "x=x.npy", "--output-dir", ".", code=0)
+    np.testing.assert_array_equal([2, 0, 3], np.load("output.npy"))
+
+
+def test_a_bound_graph_fits_its_nodes(run: Run, net: Net) -> None:
+    np.savez("g.npz", src=np.array([0, 1, 3]), dst=np.array([2, 2, 0]))
+    path = net(SCALED)
+    found = run("build", path, "-o", "net.onnx", "--bind", "g=g.npz", "--size", "N=3", code=1)
+    assert "`g.src` holds indices below 3, found 3" in found.err
+    assert "no free dimension `K`" in run("build", path, "-o", "net.onnx", "--size", "K=3", code=2).err
