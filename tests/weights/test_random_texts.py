@@ -1,4 +1,7 @@
-"""Random networks of generated weights and edges: valid graphs, and reference = torch = ONNX Runtime at several sizes."""
+"""Random networks of generated weights and edges: valid graphs, and reference = torch = ONNX Runtime at several sizes.
+
+Every other one goes through the passes of an export first.
+"""
 
 import pytest
 
@@ -7,6 +10,7 @@ from netdsl.backends.reference import run
 from netdsl.backends.torch_fx import build_module
 from netdsl.ir_parser import parse_graph
 from netdsl.ir_text import print_graph
+from netdsl.passes.pipeline import run_pipeline
 from netdsl.sampling import sample_inputs, sample_sizes
 from netdsl.verify import verify
 from tests.std.three_way import assert_close, call_module, session_of, stored_weights
@@ -33,7 +37,9 @@ def agree(seed: int, kinds: set[str]) -> None:
     verify(graph)
     assert print_graph(parse_graph(print_graph(graph))) == print_graph(graph)
     weights = stored_weights(graph, seed)
-    session, module = session_of(graph, weights), build_module(graph, weights).eval()
+    exported = run_pipeline(graph, weights, validate=False) if seed % 2 else None
+    session = session_of(exported.graph, exported.weights) if exported else session_of(graph, weights)
+    module = build_module(graph, weights).eval()
     for want in (1, 3, 0):
         sizes = dict.fromkeys(graph.free_dims, want) if want == 0 else sample_sizes(graph, want)
         inputs = sample_inputs(graph, sizes, seed + want)
