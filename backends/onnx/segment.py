@@ -13,6 +13,7 @@ from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.indexing import spread
 from netdsl.backends.onnx.kernels import NUMBERS, SUMS, cast, kernel_type
+from netdsl.backends.onnx.loops import leading, trailing
 from netdsl.backends.onnx.masks import places
 from netdsl.dims import Dim
 from netdsl.ir import Node
@@ -21,7 +22,7 @@ from netdsl.ops.segment import SegmentReduce
 from netdsl.tensor_type import BOOL, F32, F64, I64, DType, TensorType
 
 #: Rows of at most so many elements are scattered.
-_NARROW = 16
+_NARROW = 32
 _SCATTER = {"sum": "add", "mean": "add", "prod": "mul", "max": "max", "min": "min"}
 _REDUCE = {"sum": "ReduceSum", "mean": "ReduceSum", "prod": "ReduceProd", "max": "ReduceMax", "min": "ReduceMin"}
 
@@ -42,9 +43,7 @@ def _segment_reduce(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[
     x, by = cast(e, operands[0], t.dtype, via), cast(e, operands[1], tb.dtype, I64)
     counts = _counts(e, by, tb.sizes, op.count)
     if is_narrow:
-        table = e.node("Expand", e.constant(_start(op.reduction, via), via, ()), e.shape(sizes))[0]
-        indices = spread(e, by, t, 0)
-        (found,) = e.node("ScatterElements", table, indices, x, axis=0, reduction=_SCATTER[op.reduction])
+        found = _scattered(e, op, x, by, t, via)
     else:
         found = _in_blocks(e, op, x, t, via, layout_of(e, by, counts, tb.sizes[0], op.count))
     if op.reduction == "mean":
@@ -53,6 +52,16 @@ def _segment_reduce(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[
     elif op.reduction in ("max", "min"):
         (found,) = e.node("Where", _column(e, cast(e, counts, I64, BOOL), t), found, e.constant(0, via, ()))
     return (cast(e, found, via, t.dtype),)
+
+
+def _scattered(e: Emitter, op: SegmentReduce, x: str, by: str, t: TensorType, dtype: DType) -> str:
+    """The rows combined element by element, with groups along the last axis: there ONNX Runtime is faster."""
+    last = t.rank - 1
+    columns = t.with_axes((*t.axes[1:], t.axes[0]))
+    (table,) = e.node("Expand", e.constant(_start(op.reduction, dtype), dtype, ()), e.shape([*t.sizes[1:], op.count]))
+    indices, values = spread(e, by, columns, last), trailing(e, x, last, t.rank)
+    (found,) = e.node("ScatterElements", table, indices, values, axis=last, reduction=_SCATTER[op.reduction])
+    return leading(e, found, last, t.rank)
 
 
 def _type_to_combine_in(dtype: DType, kernels: frozenset[str]) -> DType:
