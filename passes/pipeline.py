@@ -12,6 +12,7 @@ from netdsl.ir import Graph
 from netdsl.passes.base import Pass, Skip, Weights
 from netdsl.passes.fold_batch_norm import FoldBatchNorm
 from netdsl.passes.fold_constants import FoldConstants
+from netdsl.passes.hoist_from_loops import HoistFromLoops
 from netdsl.passes.narrow_aggregations import NarrowAggregations
 from netdsl.passes.remove_dead_nodes import RemoveDeadNodes
 from netdsl.passes.share_common_nodes import ShareCommonNodes
@@ -22,7 +23,13 @@ from netdsl.verify import verify
 from netdsl.weights import random_weights
 
 #: What every export runs: first what holds for all weights, then what needs them.
-DEFAULT: tuple[Pass, ...] = (ShareCommonNodes(), FoldBatchNorm(), NarrowAggregations(), RemoveDeadNodes())
+DEFAULT: tuple[Pass, ...] = (
+    HoistFromLoops(),
+    ShareCommonNodes(),
+    FoldBatchNorm(),
+    NarrowAggregations(),
+    RemoveDeadNodes(),
+)
 BOUND: tuple[Pass, ...] = (FoldConstants(),)
 
 

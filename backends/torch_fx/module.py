@@ -17,6 +17,7 @@ from netdsl.backends.torch_fx.paths import attribute_path, keep_keys, register
 from netdsl.backends.torch_fx.structs import placeholders
 from netdsl.backends.torch_fx.tables import LOWERINGS
 from netdsl.ir import Graph, Param
+from netdsl.passes.hoist_from_loops import HoistFromLoops
 from netdsl.tensor_type import DType
 
 #: Kept by torch.fx when a module is copied or transformed.
@@ -40,6 +41,8 @@ def build_module(
     """
     if training_graph is not None and same_computation(graph, training_graph):
         training_graph = None
+    graph = HoistFromLoops().run(graph).graph
+    training_graph = training_graph and HoistFromLoops().run(training_graph).graph
     own = own_float(graph)
     tensors = {p.path: _tensor(p, params) for p in graph.params}
     emitter = ModuleEmitter(Network(graph, LOWERINGS, own), {attribute_path(path).split(".")[0] for path in tensors})

@@ -9,7 +9,6 @@ from netdsl.check import calls
 from netdsl.check.arguments import Argument
 from netdsl.check.builder import Builder, isolate
 from netdsl.check.carried import Carried, carried_of, following_of, keep_type
-from netdsl.check.hoisting import hoist
 from netdsl.check.loop_clauses import Clauses, clauses_of, step_of
 from netdsl.check.loop_states import LoopStates
 from netdsl.check.report import Silent, mistake
@@ -78,10 +77,8 @@ def loop(body: "Body", expr: s.Loop) -> CheckValue:
     yields = made.yields
     stops = [made.stop.value] if made.stop is not None else []
     results = [*(v.value for v in ends), *left, *(v.value for v, _ in yields), *stops]
-    arguments = [*own, *(s.inside for s in changed)]
-    nodes, outside = hoist(body.builder, nodes, [*own, *(s.inside for s in states.met.values())], first_instance)
-    region, captured, moved = isolate(nodes, arguments, results)
-    _move_rows(body.builder, first_instance, moved, outside)
+    region, captured, moved = isolate(nodes, [*own, *(s.inside for s in changed)], results)
+    _move_rows(body.builder, first_instance, moved)
     op = Loop(
         clauses.axis,
         clauses.count.dim,
@@ -127,10 +124,10 @@ def _builders(body: "Body") -> Iterator[Builder]:
         caller = caller.caller
 
 
-def _move_rows(builder: Builder, first: int, moved: dict[Value, Value], outside: frozenset[int]) -> None:
-    """The rows of instances in a region name its own values; those in `outside` have no node there."""
+def _move_rows(builder: Builder, first: int, moved: dict[Value, Value]) -> None:
+    """The rows of instances in a region name its own values."""
     rows = builder.instances
-    for i in sorted({*range(first, len(rows))} - outside) if moved else ():
+    for i in range(first, len(rows)) if moved else ():
         inputs, outputs = (tuple(moved.get(v, v) for v in values) for values in (rows[i].inputs, rows[i].outputs))
         rows[i] = replace(rows[i], inputs=inputs, outputs=outputs)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.language.nets import Array, network, ops, output_type, refused, run
+from tests.language.nets import Array, network, output_type, refused, run
 
 HEADER = "(x: f32[B, N, 2], w: f32[2, 2]) -> (order: idx[N][B, N], score: f32[B, N]) where N >= 1"
 #: Points in an order, each once, by how they match the last one.
@@ -197,14 +197,6 @@ y + 0 * us[1][:, none]
     np.testing.assert_allclose(run(network("(x: f32[B]) -> f32[B, 3]", body), x=[1.0]), [[2, 3, 5]])
     longer = "y, us = decode 3 from (us=[x]) {\nus = us + [x]\nyield x\n}\ny"
     refused("(x: f32[B]) -> f32[B, 3]", longer, "E0360")
-
-
-def test_what_all_steps_share_is_computed_once() -> None:
-    body = "y, h = decode 4 from (h=x) {\nh = tanh(h + (k @ w)[:, 0])\nyield h\n}\ny"
-    net = network("(x: f32[B, 2], k: f32[B, N, 2], w: f32[2, 2]) -> f32[B, 4, 2] where N >= 1", body)
-    assert ops(net).index("matmul") < ops(net).index("loop")
-    (inside,) = [r for n in net.graph.nodes for r in n.regions]
-    assert {"add", "tanh"} == {n.op.name for n in inside.nodes}
 
 
 def test_take_each_reads_one_slice_of_each_row() -> None:

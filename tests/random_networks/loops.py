@@ -1,4 +1,4 @@
-"""Random scans: several sequences and carries, lengths, both directions, captured values."""
+"""Random loops: several sequences and carries, lengths, conditions, both directions, captured values."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from netdsl.check.builder import isolate
 from netdsl.dims import Dim
 from netdsl.ir import Node, Param, Region, Update, Value
 from netdsl.ops.activation import Sigmoid
-from netdsl.ops.comparison import LogicalXor
+from netdsl.ops.comparison import Gt, LogicalXor, Lt
 from netdsl.ops.elementwise import Add, Mul, Sub
 from netdsl.ops.loop import Loop, loop_results
 from netdsl.ops.unary import Sin, Tanh
@@ -48,11 +48,13 @@ def add_loop(d: Draft) -> bool:
     candidates = [h for h in d.frame.pool if h not in own] or list(own)
     candidates = [h for h in candidates if h.type.sizes[: len(rows)] == rows]
     yields = d.rng.sample(candidates, min(len(candidates), d.rng.choice((0, 1, 1, 1, 2))))
+    stop = _stop(d, own, [*ends, *yields], rows) if state is None and d.rng.random() < 0.4 else None
     nodes = d.frames.pop().nodes
     if not yields and all(e.value is own[op.sequences + at].value for at, e in enumerate(ends)):
         return False
-    region, captured, _ = isolate(nodes, [h.value for h in own], [h.value for h in (*ends, *yields)])
-    op = replace(op, yields=len(yields))
+    stops = [stop] if stop is not None else []
+    region, captured, _ = isolate(nodes, [h.value for h in own], [h.value for h in (*ends, *yields, *stops)])
+    op = replace(op, yields=len(yields), has_until=stop is not None, truncate=d.rng.choice((0, 0, 0, 2)))
     known = {h.value: h for h in d.visible()}
     operands = [*outer, *(known[v] for v in captured)]
     starts = [h.type for h in carries]
@@ -64,6 +66,25 @@ def add_loop(d: Draft) -> bool:
     results = tuple(Value(t.without_names(), "loop") for t in types)
     node = Node(op, tuple(h.value for h in operands), results, instance=d.frame.instance, regions=(region,))
     return d.append(node, operands, types) is not None
+
+
+def _stop(d: Draft, own: list[Held], rows: list[Held], length: tuple[Dim, ...]) -> Held | None:
+    """A bool for each row of all that is carried and yielded, or one for all of them; with lengths, for the same rows."""
+    rank = len(length) if length else min(h.type.rank for h in rows)
+    shared = 0
+    while shared < rank and len({h.type.sizes[shared] for h in rows}) == 1:
+        shared += 1
+    sizes = rows[0].type.sizes[:shared]
+    pool = [h for h in (*own, *d.frame.pool) if h.number is None]
+    found = [h for h in pool if h.type.dtype.kind == "bool" and h.type.sizes == sizes[: h.type.rank]]
+    if found and d.rng.random() < 0.6:
+        return d.rng.choice(found)
+    numbers = [h for h in pool if h.type.dtype.kind != "bool" and h.type.sizes == sizes[: h.type.rank]]
+    if not numbers:
+        return d.rng.choice(found) if found else None
+    value = d.rng.choice(numbers)
+    tested = d.emit(d.rng.choice((Gt, Lt))(), value, any_number(d, value.type.dtype))
+    return tested[0] if tested is not None else None
 
 
 def _state(d: Draft, own: list[Held]) -> Held | None:

@@ -327,14 +327,17 @@ def _loop(node: Node, op: Loop, operands: Sequence[Views], case: Case) -> tuple[
     carries = list(operands[first : first + op.carries])
     captured = operands[first + op.carries :]
     lengths = operands[op.sequences][0] if op.has_length else None
-    types = [v.type for v in region.results[op.carries :]]
+    types = [v.type for v in region.results[op.carries : op.carries + op.yields]]
     kinds = [numpy_dtype(t.dtype) for t in types]
     yields = [
         tuple(np.zeros(case.env.shape(op.stacked(t).sizes), k) for _ in range(1 + NOISY))
         for t, k in zip(types, kinds, strict=True)
     ]
+    stopped = np.zeros(case.env.shape(region.results[-1].type.sizes), bool) if op.has_until else None
     for step in reversed(range(count)) if op.reverse else range(count):
         active = None if lengths is None else np.asarray(step < lengths)
+        if stopped is not None:
+            active = ~stopped if active is None else ~stopped & active
         if active is not None and not active.any():
             continue
         steps = [tuple(np.take(a, step, op.axis) for a in views) for views in operands[: op.sequences]]
@@ -343,7 +346,9 @@ def _loop(node: Node, op: Loop, operands: Sequence[Views], case: Case) -> tuple[
         carries = [
             tuple(_where(active, n, o) for n, o in zip(a, b, strict=True)) for a, b in zip(new, carries, strict=True)
         ]
-        for stacked, views, t in zip(yields, results[op.carries :], types, strict=True):
+        if stopped is not None:
+            stopped = stopped | (active & results[-1][0])
+        for stacked, views, t in zip(yields, results[op.carries :], types, strict=False):
             for whole, view in zip(stacked, views, strict=True):
                 np.moveaxis(whole, min(op.axis, t.rank), 0)[step] = _where(active, view, np.zeros_like(view))
     results = (*yields, *carries)
