@@ -54,7 +54,7 @@ def _segment_reduce(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[
     return (cast(e, found, via, t.dtype),)
 
 
-def _scattered(e: Emitter, op: SegmentReduce, x: str, by: str, t: TensorType, dtype: DType) -> str:
+def _scattered(e: GraphEmitter, op: SegmentReduce, x: str, by: str, t: TensorType, dtype: DType) -> str:
     """The rows combined element by element, with groups along the last axis: there ONNX Runtime is faster."""
     last = t.rank - 1
     columns = t.with_axes((*t.axes[1:], t.axes[0]))
