@@ -92,7 +92,7 @@ def with_weights(graph: Graph, weights: Weights) -> Graph:
 
 def _rounded(array: NDArray[np.generic], dtype: DType) -> NDArray[np.generic]:
     """To the nearest value of the type, ties to even."""
-    held = np.asarray(array).astype(storage_dtype(dtype.storage.name))
+    held = np.asarray(array).astype(storage_dtype(dtype.storage.name), copy=False)
     if dtype.name != "bf16":
         return held
     bits = held.view(np.uint32)
