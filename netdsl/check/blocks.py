@@ -114,7 +114,7 @@ def place(
 ) -> dict[Value, Value]:
     """Stamp a checked body out in the caller's; the map from its values to the new ones.
 
-    Raises: Mistake E0337: a loop without a label makes parameters; E0338: an instance has others; E0521: too many nodes.
+    Raises: Mistake E0337: a loop without a label makes parameters; E0338: an instance has others; E0521: many nodes.
     """
     _check_shared(instance, template, span)
     if instance is not None and not instance.is_bound:
