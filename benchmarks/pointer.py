@@ -149,7 +149,12 @@ def main() -> int:
         options.hidden = len(weights["sequence.head.v"])
     else:
         weights, steps, loss = train(options.hidden, options.minutes, options.batch, options.threads)
-        rows.append(("training", f"{options.minutes:g} minutes of {options.threads} thread, {steps} steps of {options.batch}, loss {loss:.4f}"))
+        rows.append(
+            (
+                "training",
+                f"{options.minutes:g} minutes of {options.threads} thread, {steps} steps of {options.batch}, loss {loss:.4f}",
+            )
+        )
         data |= {"steps": steps, "loss": loss}
     if options.save is not None:
         np.savez(options.save, **weights)

@@ -24,7 +24,18 @@ from netdsl.tree_json import load_module
 
 #: Modules of the standard library whose public names are visible without an import.
 PRELUDE = ("layers", "convolution", "normalisation", "recurrent", "functions")
-STD_MODULES = (*PRELUDE, "aggregators", "attention", "edges", "graph", "hyper", "hypergraph", "memory", "monoids", "pointer")
+STD_MODULES = (
+    *PRELUDE,
+    "aggregators",
+    "attention",
+    "edges",
+    "graph",
+    "hyper",
+    "hypergraph",
+    "memory",
+    "monoids",
+    "pointer",
+)
 MAX_FILES = 1_000
 MAX_IMPORT_DEPTH = 32
 MAX_FILE_BYTES = 4 * 2**20

@@ -76,8 +76,8 @@ class Session:
     def subjects(self) -> dict[str, s.Block]:
         """What claims can be about: the networks, and monoids that a claim names, as networks of two elements."""
         named = {item.network for item in self.file.module.items if isinstance(item, s.Claim)}
-        monoids = {n: d for n, d in self.file.own.items() if n in named and isinstance(d, s.Block) and d.kind == "monoid"}
-        return self.networks | {n: as_network(d) for n, d in monoids.items() if id(d) not in self.file.damaged}
+        blocks = [d for n, d in self.file.own.items() if n in named and isinstance(d, s.Block) and d.kind == "monoid"]
+        return self.networks | {d.header.name: as_network(d) for d in blocks if id(d) not in self.file.damaged}
 
     def raise_if_wrong(self) -> None:
         if self.reporter.diagnostics:

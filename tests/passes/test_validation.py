@@ -73,7 +73,9 @@ network Twice(x: f32[B, 4]) -> f32[B, 4] {
 def test_common_nodes_are_shared_and_dead_ones_go() -> None:
     result = run_pipeline(graph_of(REPEATED), {})
     assert ["tanh", "add"] == [n.op.name for n in result.graph.nodes]
-    assert {"share-common-nodes": 1, "remove-dead-nodes": 1} == {row.name: row.fired for row in result.rows if row.fired}
+    assert {"share-common-nodes": 1, "remove-dead-nodes": 1} == {
+        row.name: row.fired for row in result.rows if row.fired
+    }
     assert all(row.largest_error == 0.0 for row in result.rows)
     assert {"B": 1} == result.validated_sizes[0] and {"B": 3} == result.validated_sizes[1]
 
