@@ -95,7 +95,9 @@ def _options(expr: s.Loop) -> tuple[s.Expr, dict[str, s.Arg]]:
     """The scanned expression and its bracket options."""
     over, known = expr.over, _OPTIONS[expr.kind]
     every = {name for names in _OPTIONS.values() for name in names}
-    if not isinstance(over, s.Index) or not over.args or not all(a.name in every for a in over.args):
+    if not isinstance(over, s.Index) or not over.args:
+        return over, {}
+    if not all(a.name in every if expr.kind == "scan" else a.name for a in over.args):
         return over, {}
     for arg in over.args:
         if arg.name not in known:

@@ -235,6 +235,7 @@ def test_a_decoder_is_one_file_for_every_length() -> None:
         "y = fixed_point 3 from (h=x) until h[:, 0] > 3 given x {\nh = h + 1\n}\nx",
         "y = decode 3 from (h=x) until h[:, 0] {\nyield h\n}\nx",
         "y = decode 3[reverse=true] from (h=x) {\nyield h\n}\nx",
+        "y = decode 3[turns=4] from (h=x) {\nyield h\n}\nx",
         "y = decode D from (h=x) given x {\nyield h[:, 0]\n}\nx",
         "pick, score = decide(x)\nx",
     ],
