@@ -21,7 +21,7 @@ VALUES = (
     *("(1, 2)", "(1, 2, 3)", "[[1], [2]]", "relu", "Linear", "Linear[0]", "dropout[2]", "f16", "x", "x.T"),
 )
 FEW = ("0", "-1", "9_000_000_000_000_000_000", "nan", '"x"', "none", "[0, 1]", "relu")
-MODULES = ("layers", "convolution", "normalisation", "recurrent", "functions", "attention")
+MODULES = ("layers", "convolution", "normalisation", "recurrent", "functions", "attention", "aggregators")
 
 
 @cache
