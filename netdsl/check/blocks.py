@@ -307,6 +307,8 @@ def check_template(
     for name, tensor in given.items():
         own = Value(tensor.type.without_names(), name)
         kept.append((name, own))
+        if tensor.value.type.rank == own.type.rank:
+            inner.arguments[own] = tensor
         inner.given[name] = TensorValue(own, tensor.type)
     decl = ref.decl
     result = extern_result(inner, decl) if isinstance(decl, s.Extern) else body_result(inner, decl)

@@ -157,10 +157,13 @@ def _trace(body: "Body", value: Value, before: Step, declared: Declared) -> Span
             return place
         value = found
     written = _declaration(body, value)
-    if written is None:
-        return place
-    place, is_open = declared(body, written)
     argument = body.arguments.get(value)
+    if written is not None:
+        place, is_open = declared(body, written)
+    elif argument is not None:  # a parameter that the call was given
+        is_open = True
+    else:
+        return place
     if is_open and argument is not None and body.caller is not None:
         return _trace(body.caller, argument.value, before, declared) or place
     return place
