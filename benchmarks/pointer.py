@@ -52,9 +52,9 @@ def hulls(points: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def train(hidden: int, minutes: float, batch: int, threads: int) -> tuple[dict[str, Array], int, float]:
-    """Weights, steps and the last loss, after teacher forcing on generated points for so many minutes of processor time.
+    """Weights, steps and the last loss, after teacher forcing on generated points.
 
-    On a machine with nothing else to do these are minutes of the clock, a thread each.
+    Args: minutes: of processor time for each thread; with nothing else to do these are minutes of the clock.
     """
     torch.set_num_threads(threads)
     module = netdsl.load(SPEC)["ConvexHullTaught"].set(hidden=hidden).torch(seed=0)
@@ -152,7 +152,7 @@ def main() -> int:
         rows.append(
             (
                 "training",
-                f"{options.minutes:g} minutes of {options.threads} thread, {steps} steps of {options.batch}, loss {loss:.4f}",
+                f"{options.minutes:g} minutes of {options.threads} thread, {steps} steps of {options.batch}",
             )
         )
         data |= {"steps": steps, "loss": loss}

@@ -180,8 +180,8 @@ CODES: dict[str, Code] = {
     ),
     "E0362": Code(
         "a clause that does not fit its loop",
-        "`fixed_point` needs `until` and yields nothing; `until` is a bool for each row; `given` has one target for each "
-        "`decide`; `decide` stands in a loop's body.",
+        "`fixed_point` needs `until` and yields nothing; `until` is a bool for each row; `given` has one target for "
+        "each `decide`; `decide` stands in a loop's body.",
         _net("h = fixed_point 4 from (h=x) {", "    h = h / 2", "}", "h"),
         _net("h = fixed_point 4 from (h=x) until sum[axis=1](abs(h)) < 1 {", "    h = h / 2", "}", "h"),
     ),
