@@ -25,7 +25,8 @@ class SegmentReduce(Op):
     A group without rows gives 1 for `prod` and else 0. Indices count from 0, may repeat and come in any order; one
     outside of the groups is an error or gives any value. What is not a number reaches its own group only; the largest
     and the smallest of a group with a NaN are undefined. Of equal largest (or smallest) elements each gets an equal
-    part of the gradient. The order of sums and products is not defined.
+    part of the gradient. The order of sums and products is not defined. Integers wrap around; where rows are wide ONNX
+    Runtime combines them exactly as far as 2**53.
 
     Shapes: x (e, ..), by (e,) -> (groups, ..).
     Args:   reduction: `sum`, `mean`, `max`, `min` or `prod`.
