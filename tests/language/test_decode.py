@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from tests.language.nets import Array, network, output_type, refused, run
 
@@ -212,7 +213,7 @@ def test_take_each_reads_one_slice_of_each_row() -> None:
 
 def test_a_decoder_is_one_file_for_every_length() -> None:
     module = network(HEADER, TOUR.format(clauses="", noise="")).torch()
-    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    counter = CompileCounterWithBackend("aot_eager")
     torch._dynamo.reset()
     compiled = torch.compile(module, fullgraph=True, backend=counter, dynamic=True)
     for count in (5, 9, 12, 17, 3):
@@ -247,3 +248,32 @@ def test_clauses_fit_their_loop(body: str) -> None:
 def test_conditions_are_those_of_the_rows() -> None:
     refused("(x: f32[B, 3]) -> f32[B, 3]", "y, h = decode 3 from (h=x) until h > 1 {\nyield h[:, 0]\n}\nx", "E0361")
     refused("(x: f32[B, 3]) -> f32[B, 3]", "y, n = decode 3 from (n=1) until x[:, 0] > 1 {\nyield x\n}\nx", "E0361")
+
+
+FORMS = {
+    "scan": "y, s = scan x[axis=1] from (s=zeros[B, 2]) until s[:, 0] > 4 {\ns = tanh(s @ w + x) + 1\nyield s\n}\nsum(y)",
+    "fixed_point": "s = fixed_point T from (s=zeros[B, 2]) until norm(s - before.s) < 0.001 {\n"
+    "s = tanh(0.1 * (s @ w) + x[:, 0])\n}\nsum(s)",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_loops_that_stop_compile_once_and_export_with_every_length(form: str) -> None:
+    module = network("(x: f32[B, T, 2], w: f32[2, 2]) -> f32 where T >= 1", FORMS[form]).torch()
+    counter = CompileCounterWithBackend("aot_eager")
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend=counter, dynamic=True)
+    auto = torch.export.Dim.AUTO
+    given = [torch.randn(3, 6, 2), torch.randn(2, 2)]
+    exported = torch.export.export(module, tuple(given), dynamic_shapes=({0: auto, 1: auto}, None)).module()
+    for steps in (5, 9, 12, 17, 7):
+        x = torch.randn(4, steps, 2, generator=torch.Generator().manual_seed(steps))
+        leaves = [[x.clone().requires_grad_(), given[1].clone().requires_grad_()] for _ in range(2)]
+        results = [call(*values) for call, values in zip((module, compiled), leaves, strict=True)]
+        for result in results:
+            result.backward()
+        torch.testing.assert_close(*results)
+        for a, b in zip(*leaves, strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(exported(x, given[1]), results[0], rtol=1e-5, atol=1e-5)
+    assert 1 == counter.frame_count
