@@ -21,6 +21,7 @@ from netdsl.ir import Graph, Node
 from netdsl.ir_parser import parse_graph
 from netdsl.ir_source import source_of
 from netdsl.ir_text import print_graph
+from netdsl.ops import indexing, segment
 from netdsl.ops.creation import Dropout
 from netdsl.ops.elementwise import FloorDiv, Mod
 from netdsl.ops.image import GridSample
@@ -176,8 +177,8 @@ def check_torch(graph: Graph, training: Graph, network: RandomNetwork, expected:
 def _check_training(module: Any, training: Graph, network: RandomNetwork) -> None:
     """One call in training: outputs of the right shapes, and without dropout the reference's new states."""
     has_dropout = any(isinstance(n.op, Dropout) for n in training.walk())
-    if has_dropout and any(_is_whole_quotient(n) for n in training.walk()):
-        return  # what dropout leaves may be a divisor of 0
+    if has_dropout and any(_refuses_values(n) for n in training.walk()):
+        return  # what dropout leaves may be such a number
     sample = network.samples[0]
     inputs = [torch.from_numpy(np.array(sample.inputs[name])) for name, _ in training.inputs]
     wanted = _stage("reference", run, training, sample.inputs, network.weights)
@@ -196,8 +197,10 @@ def _check_training(module: Any, training: Graph, network: RandomNetwork) -> Non
             raise Disagreement("torch", f"the state `{update.path}`: {dtype} is off by {off:.3g} after a step")
 
 
-def _is_whole_quotient(node: Node) -> bool:
-    return isinstance(node.op, (FloorDiv, Mod)) and not node.result.type.dtype.is_float
+def _refuses_values(node: Node) -> bool:
+    """Whether some whole numbers have no result: a divisor of 0, an index past the end."""
+    is_quotient = isinstance(node.op, (FloorDiv, Mod)) and not node.result.type.dtype.is_float
+    return is_quotient or isinstance(node.op, (*indexing.OPS, *segment.OPS))
 
 
 def check_onnx(

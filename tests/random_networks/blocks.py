@@ -152,15 +152,18 @@ def _again(d: Draft, arguments: list[Held]) -> list[Held] | None:
 
 
 def _callers(arguments: list[Held]) -> Names:
-    """The caller's name of each axis that the header names."""
+    """The caller's name of each axis that the header names; a size that is first met in another is in brackets."""
     callers: Names = {}
+    bracketed: set[str] = set()
     for h in arguments:
         table = (h.type.dtype.table,) if h.type.dtype.table is not None else ()
         for axis in (*h.type.axes, *table):
             symbol = symbol_of(axis.size)
             if symbol is not None:
                 callers[symbol] = callers.get(symbol) or axis.name
-    return callers
+            else:
+                bracketed |= axis.size.symbols - callers.keys()
+    return callers | {symbol: symbol for symbol in bracketed}
 
 
 def _outside(h: Held, callers: Names) -> Held:
