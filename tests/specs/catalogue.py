@@ -92,6 +92,11 @@ CATALOGUE = {
     "GinPnaNet": Spec("graphs/gin_pna.net", 46_917, {"F": 4, "hidden": 5, "layers": 2, "classes": 3}),
     "NcnNet": Spec("graphs/ncn.net", 11_842, {"F": 4, "hidden": 5}),
     "GaeNet": Spec("graphs/ncn.net", 1_056, {"F": 4, "hidden": 5}),
+    "Agnn": Spec(
+        "graphs/agnn.net",
+        92_359,
+        {"F": 6, "classes": 3, "layers": [(3, "sym_gat", 2, "max", True, "elu"), (4, "gcn", 1, "mean", False, "tanh")]},
+    ),
     "Ppgn": Spec(
         "graphs/ppgn.net",
         140_416,
