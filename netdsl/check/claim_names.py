@@ -85,6 +85,11 @@ def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mis
             if node.base.id not in PROPERTIES:
                 title = f"`{node.base.id}` is no property of networks"
                 yield _unknown("E0300", title, node.base.id, node.base.span, [*PROPERTIES], "properties are ")
+                continue
+            for arg in node.args:
+                if arg.name not in (None, "within"):
+                    title = f"`{node.base.id}` has no static `{arg.name}`"
+                    yield _unknown("E0330", title, str(arg.name), arg.span, ["within"], "its static is ")
         elif isinstance(node, (s.Paren, s.Unary, s.Binary, s.Name)):
             pending.extend(reversed(list(children(node))))
         elif not isinstance(node, s.Literal) or isinstance(node.value, str | None):

@@ -13,6 +13,7 @@ from netdsl.check.blocks import call_block, call_path, check_template, inner_bod
 from netdsl.check.body import Body
 from netdsl.check.builder import join, stamp
 from netdsl.check.labels import snake_case
+from netdsl.check.origins import shape_mistake
 from netdsl.check.report import Silent, mistake
 from netdsl.check.scope import Scope
 from netdsl.check.statements import run_result
@@ -34,7 +35,7 @@ from netdsl.ops.segment import group_axis
 from netdsl.ops.shape import Broadcast
 from netdsl.record import dataclass
 from netdsl.source import Span
-from netdsl.tensor_type import Axis, ShapeError
+from netdsl.tensor_type import Axis, ShapeError, unify_axis
 
 #: Where the tree stands in the standard library.
 MODULE, TREE = "monoids", "_tree"
@@ -117,14 +118,15 @@ def _arguments(call: MacroCall, carrier: Carrier) -> tuple[list[TensorValue], Te
     rows = [body.tensor(part, rest[0].span, what="`aggregate`") for part in parts]
     by = body.tensor(given["by"].value, given["by"].span, what="`by`")
     table = by.type.dtype.table
-    try:
-        group_axis(by.type, table.size if table is not None else None, body.builder.facts, what="`aggregate`")
-    except ShapeError as error:
-        raise mistake(error.code, error.title, given["by"].span, help=error.help) from None
+    facts, what = body.builder.facts, "`aggregate`"
     for row in rows:
-        axes = row.type.axes
-        if not axes or body.builder.facts.prove_eq(axes[0].size, by.type.axes[0].size) is not True:
-            raise mistake("E0202", f"rows {row.type} and groups {by.type} differ in number", rest[0].span)
+        try:
+            group_axis(by.type, table.size if table is not None else None, facts, what=what)
+            if row.type.rank == 0:
+                raise ShapeError("E0205", f"{what} needs rows, found {row.type}", operand=0)
+            unify_axis(row.type.axes[0], by.type.axes[0], facts, what=what)
+        except ShapeError as error:
+            raise shape_mistake(body, error, (row, by), span, (rest[0].span, given["by"].span)) from None
     return rows, by
 
 
@@ -182,6 +184,9 @@ def _tree(
 def _row(body: Body, rows: TensorValue, value: TensorValue, span: Span) -> TensorValue:
     """The identity as a row like the others."""
     sizes = rows.type.sizes[1:]
+    own = value.type.sizes
+    if own and own != sizes[len(sizes) - len(own) :]:
+        raise mistake("E0202", f"the identity is {value.type}, and this is combined with rows {rows.type}", span)
     return value if value.type.sizes == sizes else body.apply1(Broadcast(sizes), (value,), span)
 
 

@@ -176,7 +176,7 @@ def test_what_is_no_monoid_is_named(monoid: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("call", "code"),
-    [("(x)", "E0323"), ("(x, x, by=by)", "E0323"), ("(x, by=x)", "E0217"), ("(n, by=by)", "E0202")],
+    [("(x)", "E0323"), ("(x, x, by=by)", "E0323"), ("(x, by=x)", "E0217"), ("(n, by=by)", "E0207")],
 )
 def test_what_is_no_fold_is_named(call: str, code: str) -> None:
     header = "(x: f32[E, 4], by: idx[N][E], n: f32[N, 4]) -> f32[N, 4]"
