@@ -96,7 +96,15 @@ def over_levels(
             ) from None
         nodes, results = done.nodes, list(done.results)
         now.update({value: outer[i] for value, i in inner.items()})
-    return tuple(replace(node, instance=0) if node.instance else node for node in nodes), list(results), now
+    return _as_one(nodes), list(results), now
+
+
+def _as_one(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes, those of regions too, without instances in the body."""
+    return tuple(
+        replace(node, instance=0, regions=tuple(replace(r, nodes=_as_one(r.nodes)) for r in node.regions))
+        for node in nodes
+    )
 
 
 def own_copies(

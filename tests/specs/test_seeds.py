@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 #: Specs whose weights stand one by one in the ONNX file, with statics that make them small.
 SPECS = {
     "vision/vit_tiny.net": ("ViTTiny", {"depth": 2, "classes": 7}),
-    "vision/digits_small.net": ("Digits", {}),
+    "vision/lenet5.net": ("LeNet5", {}),
     "text/gpt2.net": ("Gpt2", {"vocab": 50, "D": 24, "layers": 2, "heads": 2, "positions": 16}),
 }
 

@@ -79,7 +79,7 @@ def body(name: str) -> Graph:
 
 def as_inputs(graph: Graph) -> Graph:
     """The graph with its parameters as further inputs, and without instances."""
-    more = tuple((param.path, param.value) for param in graph.params)
+    more = tuple((param.path.replace(".", "_"), param.value) for param in graph.params)
     nodes = tuple(map(_without_instance, graph.nodes))
     return replace(graph, inputs=(*graph.inputs, *more), nodes=nodes, params=(), updates=(), taps=(), instances=())
 
