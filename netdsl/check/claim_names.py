@@ -7,6 +7,7 @@ from netdsl.check.modules import FileScope
 from netdsl.check.names import children
 from netdsl.check.report import Mistake, mistake
 from netdsl.check.statics import COMPARISON
+from netdsl.check.types import written_axes
 from netdsl.did_you_mean import suggest
 from netdsl.source import Span
 
@@ -29,7 +30,7 @@ def claim_mistakes(file: FileScope) -> Iterator[Mistake]:
             title = f"`{item.network}` is no network" if is_known else f"no network here is named `{item.network}`"
             yield _unknown("E0300", title, item.network, item.network_span, networks)
         elif id(decl) not in file.damaged:
-            yield from _in_value(item.value, output_names(decl.header), file)
+            yield from _in_value(item.value, output_names(decl.header), dimensions(decl.header), file)
             if not _is_statement(item.value):
                 yield mistake(
                     "E0370",
@@ -59,7 +60,19 @@ def output_names(header: s.Header) -> list[str]:
     return [header.result_name or "output"]
 
 
-def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mistake]:
+def dimensions(header: s.Header) -> list[str]:
+    """What the types of a header's inputs name, sizes among it."""
+    pending: list[object] = [e for param in header.params for e in written_axes(param.type)]
+    found: set[str] = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Name):
+            found.add(node.id)
+        pending.extend(children(node))
+    return sorted(found)
+
+
+def _in_value(root: s.Expr, outputs: list[str], sizes: list[str], file: FileScope) -> Iterator[Mistake]:
     pending: list[object] = [root]
     while pending:
         node = pending.pop()
@@ -90,6 +103,9 @@ def _in_value(root: s.Expr, outputs: list[str], file: FileScope) -> Iterator[Mis
                 if arg.name not in (None, "within"):
                     title = f"`{node.base.id}` has no static `{arg.name}`"
                     yield _unknown("E0330", title, str(arg.name), arg.span, ["within"], "its static is ")
+                elif arg.name is None and isinstance(arg.value, s.Name) and arg.value.id not in sizes:
+                    title = f"no input has a dimension `{arg.value.id}`"
+                    yield _unknown("E0300", title, arg.value.id, arg.value.span, sizes, "dimensions are ")
         elif isinstance(node, (s.Paren, s.Unary, s.Binary, s.Name)):
             pending.extend(reversed(list(children(node))))
         elif not isinstance(node, s.Literal) or isinstance(node.value, str | None):

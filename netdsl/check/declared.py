@@ -4,7 +4,7 @@ from netdsl import syntax as s
 from netdsl.check.body import Body, DimOrigin
 from netdsl.check.origins import dimension_label, element_label, places, rank_label, size_label
 from netdsl.check.report import Silent, mistake
-from netdsl.check.types import axis_exprs, axis_of, element_type
+from netdsl.check.types import axis_exprs, axis_of, element_type, require_tensor_type
 from netdsl.check.values import POISON, CheckValue, DimValue, TensorValue, describe
 from netdsl.source import Span
 from netdsl.tensor_type import DTYPE_VARIABLES, Axis, ShapeError, TensorType, unify_axis
@@ -15,13 +15,13 @@ def check_result(body: Body, written: s.NamedType, value: CheckValue, place: Spa
 
     Raises: Mistake E0214; E0310: no such type.
     """
+    require_tensor_type(written)
     if value is POISON:
         raise Silent
     if isinstance(value, (bool, int, float, DimValue)):
         dtype, _ = element_type(body, written)
         value = body.tensor(value, place, like=dtype)
     if not isinstance(value, TensorValue):
-        element_type(body, written)
         raise mistake("E0214", f"{what} needs a tensor, found {describe(value)}", place)
     found = value.type
     exprs = axis_exprs(written)

@@ -18,22 +18,12 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
 
     Raises: Mistake E0310: no such type; E0304: brackets missing or too many.
     """
+    require_tensor_type(written)
     if written.name == "idx":
         if not written.groups or len(written.groups[0]) != 1 or len(written.groups) > 2:
             raise mistake("E0304", "`idx` is written `idx[N]` or `idx[N][axes]`", written.span)
         table = axis_of(body, written.groups[0][0])
         return idx(table), written.groups[1] if len(written.groups) == 2 else ()
-    if written.name in WRITTEN:
-        raise mistake("E0304", f"`{written.name}` is written {WRITTEN[written.name]}", written.span)
-    if written.name not in (*DTYPE_VARIABLES, *DTYPES):
-        names = (*DTYPES, *DTYPE_VARIABLES, "idx", "params", *WRITTEN)
-        near = suggest(written.name, names)
-        raise mistake(
-            "E0310",
-            f"`{written.name}` is not a tensor type",
-            written.span,
-            help=f"did you mean `{near}`?" if near else f"types are {', '.join(names)}",
-        )
     if len(written.groups) > 1:
         raise mistake("E0304", f"`{written.name}` takes one group of axes, found {len(written.groups)}", written.span)
     axes = written.groups[0] if written.groups else ()
@@ -45,6 +35,21 @@ def element_type(body: Body, written: s.NamedType) -> tuple[DType, "tuple[s.Expr
             )
         return dtype, axes
     return DTYPES[written.name], axes
+
+
+def require_tensor_type(written: s.NamedType) -> None:
+    """Raises: Mistake E0310: no such type; E0304: a struct."""
+    if written.name in WRITTEN:
+        raise mistake("E0304", f"`{written.name}` is written {WRITTEN[written.name]}", written.span)
+    if written.name not in (*DTYPE_VARIABLES, *DTYPES, "idx"):
+        names = (*DTYPES, *DTYPE_VARIABLES, "idx", "params", *WRITTEN)
+        near = suggest(written.name, names)
+        raise mistake(
+            "E0310",
+            f"`{written.name}` is not a tensor type",
+            written.span,
+            help=f"did you mean `{near}`?" if near else f"types are {', '.join(names)}",
+        )
 
 
 def axis_of(body: Body, expr: s.Expr) -> Axis:

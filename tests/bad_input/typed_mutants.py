@@ -9,6 +9,7 @@ from netdsl import syntax as s
 from netdsl.check.library import BUILTINS
 from netdsl.check.modules import prelude_index
 from netdsl.check.names import children
+from netdsl.check.struct_types import WRITTEN
 from netdsl.parser import parse
 from netdsl.source import Source, Span
 from netdsl.tensor_type import DTYPES
@@ -79,7 +80,8 @@ class Spec:
         }
         self.known = self.names | set(BUILTINS) | set(prelude_index()) | set(DTYPES)
         header = self.network.header
-        self.first = header.params[0].name
+        tensors = [p for p in header.params if p.type.name not in WRITTEN]  # type: ignore[union-attr]
+        self.first = tensors[0].name
         statics = {param.name for param in header.statics}
         self.free = next(
             e.id for p in header.params for group in p.type.groups for e in group  # type: ignore[union-attr]
@@ -356,7 +358,9 @@ def wrong_dtype(spec: Spec, draw: random.Random) -> Iterator[Mutant]:
         axes = spec.written(written.span)[len(written.name) :]
         if written.name == "idx":
             axes = axes[axes.index("]") + 1 :]
-        new = {"f32": "i64", "idx": "f32", "i64": "f32", "bool": "f32"}[written.name]
+        new = {"f32": "i64", "idx": "f32", "i64": "f32", "bool": "f32"}.get(written.name)
+        if new is None:
+            continue
         yield spec.replaced(written.span, new + axes, " ".join(TYPES))
     yield spec.inserted("zz = zeros[2] + iota[2]", "E0201", "zeros[2] + iota[2]")
 
