@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from netdsl.dims import Dim
 from netdsl.ops.base import Op
 from netdsl.ops.cumulative import CumProd, CumSum
-from netdsl.ops.indexing import OneHot, Scatter, ScatterAlong, Take, TakeAlong
+from netdsl.ops.indexing import OneHot, Retarget, Scatter, ScatterAlong, Take, TakeAlong
 from netdsl.ops.reduction import (
     ReduceAll,
     ReduceAny,
@@ -205,6 +205,17 @@ def _one_hot(d: Draft, op: type[Op]) -> object:
     return d.emit(OneHot(size, d.rng.choice((d.any_float(), I64, BOOL))), x)
 
 
+def _retarget(d: Draft, op: type[Op]) -> object:
+    x = d.take(lambda t: t.dtype.table is not None, op.name, numbers=False)
+    if x is None:
+        size = Dim.of(d.rng.randint(1, 4))
+        x = d.new_input(TensorType(idx(Axis(None, size)), (Axis(None, d.any_size()),)), index_sampler(size))
+    if x is None or x.type.dtype.table is None:
+        return None
+    offset = d.rng.randint(0, 2)
+    return d.emit(Retarget(x.type.dtype.table.size + offset + d.rng.randint(0, 1), Dim.of(offset)), x)
+
+
 INDEX: tuple[Entry, ...] = (
     *(entry(op, _reduce("fi"), [("fi", 0, HIGHEST)], [("fi", 0, HIGHEST)]) for op in (ReduceSum, ReduceProd)),
     *(entry(op, _reduce("fi"), [("fi", 0, HIGHEST)], [("fi", 0, HIGHEST)]) for op in (ReduceMax, ReduceMin)),
@@ -220,4 +231,5 @@ INDEX: tuple[Entry, ...] = (
     *(entry(op, _scatter, [_ANY1], [_ANY1]) for op in (Scatter, ScatterAlong)),
     entry(SegmentReduce, _segment_reduce, [_FI1, ("i", 1, 1)], [_FI1]),
     entry(OneHot, _one_hot, [("i", 0, HIGHEST - 1)], [_ANY1]),
+    entry(Retarget, _retarget, [("i", 0, HIGHEST)], [("i", 0, HIGHEST)]),
 )
