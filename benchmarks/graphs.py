@@ -1,7 +1,7 @@
 """Graph networks beside PyTorch Geometric's: accuracy on Cora, and the speed of two SAGE layers in ONNX Runtime.
 
     python benchmarks/graphs.py accuracy [--seeds 10] [--epochs 200] [--only Gcn]
-    python benchmarks/graphs.py speed [--blocks 4] [--runs 10]
+    python benchmarks/graphs.py [speed] [--blocks 4] [--runs 10]
 
 Accuracy: the public split, the best epoch on the validation part; both sides begin with the same weights of each seed.
 The hypergraph sets have ten splits and no validation part: the last epoch counts. Speed: the peer is made by
@@ -236,7 +236,7 @@ def measure_speed(only: list[str], blocks: int, runs: int, threads: int) -> list
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["accuracy", "speed"])
+    parser.add_argument("what", nargs="?", choices=["accuracy", "speed"], default="speed")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--seeds", type=int, default=10)
