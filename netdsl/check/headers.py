@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from netdsl import syntax as s
 from netdsl.check.body import Body
+from netdsl.check.claim_names import output_names
 from netdsl.check.report import mistake
 from netdsl.check.results import result_fields
 from netdsl.check.types import written_axes
@@ -28,8 +29,23 @@ def check_edge(decl: s.Block) -> None:
             )
 
 
-def check_tables(body: Body, header: s.Header, tensors: Mapping[str, TensorValue]) -> None:
-    """Raises: Mistake E0220: indices point into an axis whose size no input has and no fact tells."""
+def check_network(body: Body, header: s.Header, tensors: Mapping[str, TensorValue]) -> None:
+    """What a network's header promises to those who run it.
+
+    Raises: Mistake E0311: a result has the name of an input; E0220: indices point into an axis whose size no input
+            has and no fact tells.
+    """
+    inputs = {param.name: param.span for param in header.params}
+    for name, (_, written) in zip(output_names(header), result_fields(header), strict=True):
+        if name in inputs:
+            raise mistake(
+                "E0311",
+                f"`{name}` is declared twice: as an input and as a result of the network",
+                written.span,
+                "the result",
+                others=((inputs[name], "the input"),),
+                help=f"name the result otherwise: `{name}_out`",
+            )
     facts = body.builder.facts
     shown = {name for t in tensors.values() for size in t.type.sizes for name in size.symbols}
     shown |= {name for _, left, right in facts.items for name in left.symbols | right.symbols}

@@ -15,7 +15,7 @@ from netdsl.check.checker import Checker
 from netdsl.check.choices import open_choices
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
-from netdsl.check.headers import check_edge, check_tables
+from netdsl.check.headers import check_edge, check_network
 from netdsl.check.laws import as_network
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
@@ -178,7 +178,7 @@ def _network(
             ref = replace(ref, statics=bound)
             tensors = free_inputs(body, header)
             body.builder.facts = assume_where(body, header)
-            check_tables(body, header, tensors)
+            check_network(body, header, tensors)
             template = check_template(ref, body, tensors, {})
             if len(checker.reporter.diagnostics) > before:
                 return None
