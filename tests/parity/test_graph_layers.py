@@ -298,7 +298,7 @@ def test_egnn_follows_turns_and_ignores_where_it_is() -> None:
     torch.manual_seed(0)
     text = (
         "import std.graph: EGNNConv\nnetwork E(g: graph[N, E], x: f32[N, 4], p: f32[N, 3])"
-        " -> (x: f32[N, 4], p: f32[N, 3]) {\n    moved = EGNNConv[4, 8](x, p, g)\n    x = moved.x\n    p = moved.pos\n}\n"
+        " -> (h: f32[N, 4], q: f32[N, 3]) {\n    moved = EGNNConv[4, 8](x, p, g)\n    h = moved.x\n    q = moved.pos\n}\n"
     )
     module = netdsl.load(text)["E"].torch().double()
     g = netdsl.Graph(*random_pairs(7, 7, 20))
