@@ -7,6 +7,7 @@ import numpy as np
 
 from netdsl.backends.onnx.emitter import GraphEmitter, Record, Scope
 from netdsl.backends.onnx.storage import Array
+from netdsl.backends.onnx.turned_products import guard_products
 
 #: A tensor above this is not stored twice when something reads it in its own layout too (a tied embedding).
 _COPIED_BYTES = 64 * 1024
@@ -17,7 +18,7 @@ def finish(emitter: GraphEmitter, outputs: Sequence[tuple[str, str]]) -> None:
     for name, value in outputs:
         _name_output(emitter, name, value)
     _fold_layouts(emitter)
-    _cast_before_transpose(emitter)
+    guard_products(emitter, _scopes(emitter.root))
     live = _drop_dead(emitter)
     for name in [n for n in emitter.initializers if n not in live]:
         del emitter.initializers[name]
@@ -65,45 +66,6 @@ def _fold_layouts(emitter: GraphEmitter) -> None:
             else:
                 replaced[record.outputs[0]] = folded
         scope.records = kept
-
-
-def _cast_before_transpose(emitter: GraphEmitter) -> None:
-    """Let no `MatMul` read a cast transpose, itself transposed or not: ONNX Runtime 1.32 ends the process in fusion."""
-    for scope in list(_scopes(emitter.root)):
-        makers = {name: record for record in scope.records for name in record.outputs}
-        kept: list[Record] = []
-        for record in scope.records:
-            if record.op_type == "MatMul":
-                record.inputs = tuple(_turned(emitter, makers, name, record, kept) for name in record.inputs)
-            kept.append(record)
-        scope.records = kept
-
-
-def _turned(
-    emitter: GraphEmitter, makers: Mapping[str, Record], name: str, reader: Record, records: list[Record]
-) -> str:
-    """`name` by a cast and then the transposes that stood before and behind it."""
-    last, behind = _transposes(makers, name)
-    cast = makers.get(last)
-    first, before = _transposes(makers, cast.inputs[0]) if cast is not None and cast.op_type == "Cast" else (last, [])
-    if cast is None or not before:
-        return name
-    held = emitter.unique(cast.name)
-    records.append(Record("Cast", (first,), (held,), cast.attributes, held, reader.source))
-    for transpose in (*before[::-1], *behind[::-1]):
-        turned = emitter.unique(transpose.name)
-        records.append(Record("Transpose", (held,), (turned,), transpose.attributes, turned, reader.source))
-        held = turned
-    return held
-
-
-def _transposes(makers: Mapping[str, Record], name: str) -> tuple[str, list[Record]]:
-    """What `name` is transposed from, and the transposes, the last first."""
-    found: list[Record] = []
-    while (record := makers.get(name)) is not None and record.op_type == "Transpose":
-        found.append(record)
-        name = record.inputs[0]
-    return name, found
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:

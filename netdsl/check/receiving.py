@@ -13,6 +13,7 @@ from netdsl.check.report import mistake
 from netdsl.check.struct_types import field_of
 from netdsl.check.struct_types import slots as slots_of
 from netdsl.check.structs import field_values
+from netdsl.check.types import require_tensor_type
 from netdsl.check.values import BlockRef, RecordValue, TensorValue, counted
 from netdsl.did_you_mean import suggest
 from netdsl.ir import Value
@@ -129,7 +130,7 @@ def _bind(inner: Body, found: Received, slots: dict[str, Argument], header: s.He
             param = params[0]
             if isinstance(param.default, s.Literal) and param.default.value is None:
                 for param in params:
-                    inner.scope.bind(param.name, None, "input", param.span)
+                    _bind_none(inner, param)
                 continue
             if param.default is None:
                 raise mistake(
@@ -156,7 +157,7 @@ def _bind_tensor(inner: Body, found: Received, param: s.TensorParam, argument: A
     if argument.value is None:
         if param.default is None:
             raise mistake("E0301", f"`{name}` of `{header.name}` needs a tensor, found `none`", argument.span)
-        inner.scope.bind(name, None, "input", param.span)
+        _bind_none(inner, param)
         return
     like = None
     if not isinstance(argument.value, TensorValue):
@@ -167,6 +168,13 @@ def _bind_tensor(inner: Body, found: Received, param: s.TensorParam, argument: A
     assert isinstance(value, TensorValue)
     found.outer[name] = outer.value
     found.tensors[name] = TensorValue(value.value, bind_input(inner, param, value, argument.span))
+
+
+def _bind_none(inner: Body, param: s.TensorParam) -> None:
+    """Raises: Mistake E0310: its type, which nothing is matched with, is none."""
+    if isinstance(param.type, s.NamedType):
+        require_tensor_type(param.type)
+    inner.scope.bind(param.name, None, "input", param.span)
 
 
 def _counted(header: s.Header) -> str:

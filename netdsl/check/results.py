@@ -29,8 +29,8 @@ def body_result(body: Body, decl: s.Block) -> CheckValue:
         raise Silent
     named = [n for n, _ in fields if n is not None]
     if value is None and place is None:
-        missing = [n for n in named if not _assigned(body, n)]
-        if not named or missing:
+        missing = [n for n in named if not _assigned(body, n)] if len(named) == len(fields) else []
+        if missing or len(named) < len(fields):
             why = f"`{missing[0]}` is not assigned" if missing else "its last line is no expression"
             statements = decl.body.statements
             raise mistake(

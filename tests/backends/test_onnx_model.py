@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,32 @@ network Spectrum(x: f16[1, 1]) -> y: f16[1, 1, 1, 2] {
 """
     graph = load(text)["Spectrum"].graph
     compare(graph, [{"x": np.ones((1, 1), np.float16)}], rtol=2e-3, folder=tmp_path)
+
+
+@pytest.mark.parametrize("perm", list(permutations(range(3))))
+def test_a_half_precision_product_of_a_transpose_survives_optimization(
+    perm: tuple[int, int, int], tmp_path: Path
+) -> None:
+    """Another half-precision node reads an initializer: without it the fusion that ends the process does not run."""
+    sizes = ["3", "N", "3"]
+    first, rows, columns = (sizes[axis] for axis in perm)
+    text = f"""
+network Turned(x: f16[3, N, 3], a: f16[5, {rows}], b: f16[{columns}, 5])
+    -> (y: f16[{first}, 5, {columns}], z: f16[{first}, {rows}, 5], w: f16[5]) {{
+    t = transpose[{", ".join(map(str, perm))}](x)
+    y = a @ t
+    z = t @ b
+    w = 0.25 - iota[5, dtype=f16]
+}}
+"""
+    graph = load(text)["Turned"].graph
+    rng = np.random.default_rng(0)
+    feeds = []
+    for n in (4, 1):
+        of = {"N": n, "3": 3}
+        shapes = {"x": (3, n, 3), "a": (5, of[rows]), "b": (of[columns], 5)}
+        feeds.append({name: rng.normal(size=shape).astype(np.float16) for name, shape in shapes.items()})
+    compare(graph, feeds, rtol=4e-3, folder=tmp_path)
 
 
 def _f32(rng: np.random.Generator, *shape: int) -> Array:

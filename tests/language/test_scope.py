@@ -143,6 +143,7 @@ block Two(x: float[..]) -> (double: float[..], triple: float[..]) {
 
 def test_a_result_is_needed_and_nothing_is_lost() -> None:
     refused("(x: f32[B]) -> (a: f32[B], b: f32[B])", "a = x", "E0341")
+    refused("(x: f32[B]) -> (a: f32[B], f32[B])", "a = x", "E0341")
     refused(X, "y = x", "E0341")
     refused(X, "x * 2\nx", "E0344")
 
