@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.dim_algebra import Dim, dmax, dmin
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 _PATIENCE = 200
 
-__all__ = ["RELATION_OPS", "Dim", "DimError", "Facts", "RelationOp", "dmax", "dmin", "parse_dim"]
+__all__ = ["RELATION_OPS", "Dim", "DimError", "Facts", "RelationOp", "dmax", "dmin", "parse_dim", "product"]
+
+
+def product(sizes: Iterable[Dim]) -> Dim:
+    """1 for no sizes."""
+    return prod(sizes, start=Dim.of(1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The instance table: which nodes an instance holds, and whether they are still the ones that were checked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from netdsl.digest import digest
@@ -76,16 +76,17 @@ def settled(graph: Graph, changed: frozenset[int]) -> Graph:
         if ends != [row.inputs, row.outputs]:
             row = replace(row, inputs=ends[0], outputs=ends[1], intact=False)
         rows.append(replace(row, parent=numbers[row.parent]))
-    nodes = graph.nodes if len(rows) == len(instances) else _renumbered(graph.nodes, numbers)
+    nodes = graph.nodes if len(rows) == len(instances) else renumbered(graph.nodes, numbers.__getitem__)
     return replace(graph, nodes=nodes, instances=tuple(rows))
 
 
-def _renumbered(nodes: Sequence[Node], numbers: Mapping[int, int]) -> tuple[Node, ...]:
+def renumbered(nodes: Iterable[Node], number: Callable[[int], int]) -> tuple[Node, ...]:
+    """The nodes, those of regions too, as parts of other rows. `number` maps the old row of a node to the new one."""
     return tuple(
         replace(
             node,
-            instance=numbers[node.instance],
-            regions=tuple(replace(r, nodes=_renumbered(r.nodes, numbers)) for r in node.regions),
+            instance=number(node.instance),
+            regions=tuple(replace(r, nodes=renumbered(r.nodes, number)) for r in node.regions),
         )
         for node in nodes
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Literal
 
-from netdsl.dims import Dim, Facts
+from netdsl.dims import Dim, Facts, product
 from netdsl.record import dataclass
 
 Kind = Literal["float", "int", "bool"]
@@ -86,10 +86,7 @@ class TensorType:
         return all(a.size.is_const for a in self.axes)
 
     def numel(self) -> Dim:
-        total = Dim.of(1)
-        for axis in self.axes:
-            total = total * axis.size
-        return total
+        return product(self.sizes)
 
     def with_axes(self, axes: Sequence[Axis]) -> "TensorType":
         return TensorType(self.dtype, tuple(axes))

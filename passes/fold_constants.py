@@ -45,9 +45,11 @@ class FoldConstants:
                 e.replace_value(value, e.add_const(path, array, value.type, places[value]))
             for node in gone:
                 e.erase(node)
-            stay = {v for n in graph.nodes if n not in set(gone) for v in n.operands} | {v for _, v in graph.outputs}
+            dead = set(gone)
+            stay = {v for n in graph.nodes if n not in dead for v in n.operands} | {v for _, v in graph.outputs}
+            folded = {v for node in gone for v in node.operands} - stay
             for param in graph.params:
-                if param.value not in stay and any(param.value in node.operands for node in gone):
+                if param.value in folded:
                     e.drop_param(param.path)
         return PassResult(e.graph, len(gone), tuple(skips))
 

@@ -1,14 +1,13 @@
 """Convolution and its transpose over 1 to 3 spatial axes."""
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.loops import Parts, lower_loop
 from netdsl.backends.onnx.windows import onnx_pads, padded, windows, wrapped
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Node, Region, Value
 from netdsl.ops.base import Op
 from netdsl.ops.convolution import Conv, ConvEach, ConvTranspose, ConvTransposeEach, Each
@@ -70,8 +69,8 @@ def _conv_by_windows(
     (view,) = e.node("Transpose", view, perm=order)
     weight_sizes = node.operand_types[1].sizes
     inputs = weight_sizes[0] // groups if is_transposed else weight_sizes[1]
-    places = prod(kernel, start=Dim.of(1))
-    columns = [batch, Dim.of(groups), inputs * places, prod(counts, start=Dim.of(1))]
+    places = product(kernel)
+    columns = [batch, Dim.of(groups), inputs * places, product(counts)]
     (view,) = e.node("Reshape", view, e.shape(columns), allowzero=1)
     per_group = weight_sizes[1] if is_transposed else weight_sizes[0] // groups
     if is_transposed:

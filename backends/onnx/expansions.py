@@ -15,7 +15,7 @@ from netdsl.backends.onnx.shape import reshape
 from netdsl.backends.onnx.spline import Matrix, split
 from netdsl.backends.onnx.storage import Array
 from netdsl.backends.onnx.tables import TABLE
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.expansions import Expansion, expansions, is_row
 from netdsl.ir import Node, Value
 from netdsl.ops.pieces import Stack
@@ -121,13 +121,10 @@ class _Sum:
     def total(self, parts: Sequence[str], matrix: Matrix | None, *, is_one: bool) -> str:
         """The sum of products. `is_one`: the first function is 1 everywhere."""
         weights = self._weights(matrix, is_one=is_one)
-        rows = Dim.of(1)
-        for size in self._lead:
-            rows = rows * size
-        flat, result = (rows, self._inputs), self._product.result.type.sizes
+        rows, result = product(self._lead), self._product.result.type.sizes
         total = weights[0] if is_one else ""
         for part, weight in list(zip(parts, weights, strict=True))[is_one:]:
-            values = reshape(self._e, part, (*self._lead, self._inputs), flat)
+            values = reshape(self._e, part, (*self._lead, self._inputs), (rows, self._inputs))
             total = self._e.node(*(("Gemm", values, weight, total) if total else ("MatMul", values, weight)))[0]
         return reshape(self._e, total, (rows, result[-1]), result)
 

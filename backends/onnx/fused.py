@@ -6,11 +6,10 @@ ONNX Runtime refuses it on empty tensors: where a size may be 0 it stands in the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.loops import LowerNodes, may_be_empty
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Instance, Node, Value
 from netdsl.tensor_type import F16, F32, I64
 
@@ -89,7 +88,7 @@ def _attention(
     doubtful = [d for d in dict.fromkeys(sizes) if may_be_empty(e, d)]
     if not doubtful:
         return e.node("Attention", *operands, **attributes)[0]
-    count = prod(doubtful, start=Dim.of(1))
+    count = product(doubtful)
     (is_empty,) = e.node("Equal", e.sizes_vector(count), e.constant([0], I64))
     with e.subgraph("then_branch") as nothing:
         e.result(nothing, e.node("Expand", e.constant(0, dtype, ()), e.shape(result))[0])

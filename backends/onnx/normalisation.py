@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from netdsl.backends.onnx.context import Emitter, Lower
-from netdsl.dims import Dim, dmax
+from netdsl.dims import Dim, dmax, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.normalisation import BatchNorm, GroupNorm, LayerNorm, Moments, RmsNorm
@@ -101,7 +101,7 @@ def _mean(e: Emitter, x: str, axes: Sequence[int], sizes: Sequence[Dim], dtype: 
     if _is_filled(sizes):
         return e.node("ReduceMean", x, where, keepdims=int(keepdims))[0]
     (total,) = e.node("ReduceSum", x, where, keepdims=int(keepdims))
-    (count,) = e.node("Cast", e.dim(dmax(prod(sizes, start=Dim.of(1)), 1)), to=e.tensor_dtype(dtype))
+    (count,) = e.node("Cast", e.dim(dmax(product(sizes), 1)), to=e.tensor_dtype(dtype))
     return e.node("Div", total, count)[0]
 
 

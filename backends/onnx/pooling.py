@@ -1,13 +1,12 @@
 """Pooling: what a window holds becomes its maximum or its mean."""
 
 from collections.abc import Mapping, Sequence
-from math import prod
 
 import numpy as np
 
 from netdsl.backends.onnx.context import Attribute, Emitter, Lower
 from netdsl.backends.onnx.windows import arange, onnx_pads, padded, windows
-from netdsl.dims import Dim, dmax
+from netdsl.dims import Dim, dmax, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
@@ -75,7 +74,7 @@ def _adaptive_avg_pool(e: Emitter, node: Node, operands: tuple[str, ...]) -> tup
     whole = list(sizes)
     for axis, output in enumerate(op.output, 2):
         means = _even_means(e, sizes[axis], output, node.result.type.dtype)
-        rest = prod(whole[axis + 1 :], start=Dim.of(1))
+        rest = product(whole[axis + 1 :])
         is_flat = axis == len(whole) - 2
         if not is_flat:
             (x,) = e.node("Reshape", x, e.shape([*whole[: axis + 1], rest]), allowzero=1)

@@ -6,13 +6,12 @@ the initial state after no step: where a size may be 0, the operator stands in t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.loops import Parts, leading, may_be_empty, select, trailing
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Instance, Node, Value
 from netdsl.tensor_type import F16, F32, I32, I64, DType
 
@@ -58,7 +57,7 @@ class Plan:
 
     @property
     def batch(self) -> Dim:
-        return prod(self.rows, start=Dim.of(1))
+        return product(self.rows)
 
 
 def lower_recurrent(e: GraphEmitter, parts: Parts) -> tuple[str, ...] | None:

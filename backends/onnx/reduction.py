@@ -2,7 +2,7 @@
 
 from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.kernels import FLOATS, NUMBERS, SUMS, cast, kernel_type
-from netdsl.dims import Dim, dmax
+from netdsl.dims import dmax, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.reduction import (
@@ -80,9 +80,7 @@ def _variance(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, .
     (distance,) = e.node("Sub", x, reduce(e, "ReduceMean", x, axes, True))
     found = reduce(e, "ReduceMean", e.node("Mul", distance, distance)[0], axes, op.keep)
     if op.correction:
-        count = Dim.of(1)
-        for axis in axes:
-            count = count * t.axes[axis].size
+        count = product(t.axes[axis].size for axis in axes)
         divisor = dmax(count - op.correction, 1)
         if count.is_const:
             ratio = e.constant(count.value / divisor.value, via, ())

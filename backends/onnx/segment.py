@@ -15,7 +15,7 @@ from netdsl.backends.onnx.indexing import spread
 from netdsl.backends.onnx.kernels import NUMBERS, SUMS, cast, kernel_type
 from netdsl.backends.onnx.loops import leading, trailing
 from netdsl.backends.onnx.masks import places
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.segment import SegmentReduce
@@ -35,9 +35,7 @@ def _segment_reduce(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[
     sizes = node.result.type.sizes
     if any(size == 0 for size in (*t.sizes, op.count)):
         return e.node("Expand", e.constant(op.reduction == "prod", t.dtype, ()), e.shape(sizes))
-    width = Dim.of(1)
-    for size in sizes[1:]:
-        width = width * size
+    width = product(sizes[1:])
     is_narrow = width.is_const and width.value <= _NARROW
     via = _type_to_combine_in(t.dtype, NUMBERS if is_narrow or op.reduction in ("max", "min") else SUMS)
     x, by = cast(e, operands[0], t.dtype, via), cast(e, operands[1], tb.dtype, I64)

@@ -3,7 +3,7 @@
 from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.kernels import cast, kernel_type
 from netdsl.backends.onnx.pieces import PIECES
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.shape import Broadcast, Flip, Reshape, Squeeze, Transpose, Unsqueeze
@@ -39,17 +39,8 @@ def _constant_shape(old: tuple[Dim, ...], new: tuple[Dim, ...]) -> list[int] | N
 
 def _flatten_axis(old: tuple[Dim, ...], new: tuple[Dim, ...]) -> int | None:
     """Where ONNX Flatten cuts the axes in two groups that make the two new axes."""
-    front = Dim.of(1)
-    for cut in range(len(old) + 1 if len(new) == 2 else 0):
-        if front == new[0]:
-            back = Dim.of(1)
-            for size in old[cut:]:
-                back = back * size
-            if back == new[1]:
-                return cut
-        if cut < len(old):
-            front = front * old[cut]
-    return None
+    cuts = range(len(old) + 1 if len(new) == 2 else 0)
+    return next((cut for cut in cuts if new == (product(old[:cut]), product(old[cut:]))), None)
 
 
 def _reshape(e: Emitter, node: Node, operands: tuple[str, ...]) -> tuple[str, ...]:

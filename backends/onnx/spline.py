@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netdsl.backends.onnx.context import Emitter, Lower
 from netdsl.backends.onnx.kernels import cast
 from netdsl.backends.onnx.shape import reshape
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.spline import BSpline, BSplineOn
@@ -178,15 +178,13 @@ def _folded(work: _Work, op: BSpline, x: str) -> str:
 def _mixed(work: _Work, rows: str, matrix: Matrix) -> str:
     """The splines, as sums of rows that stand at their place."""
     count, terms = matrix.shape
-    product = work.e.constant(matrix, work.dtype)
+    left = work.e.constant(matrix, work.dtype)
     if len(work.behind) < 2:
-        return work.do("MatMul", product, rows)
-    flat = Dim.of(1)
-    for size in work.behind:
-        flat = flat * size
+        return work.do("MatMul", left, rows)
+    flat = product(work.behind)
     whole = (*work.before, Dim.of(terms), *work.behind)
     rows = reshape(work.e, rows, whole, (*work.before, Dim.of(terms), flat))
-    values = work.do("MatMul", product, rows)
+    values = work.do("MatMul", left, rows)
     made = (*work.before, Dim.of(count))
     return reshape(work.e, values, (*made, flat), (*made, *work.behind))
 

@@ -4,6 +4,7 @@ import keyword
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,9 +17,12 @@ from netdsl.backends.torch_fx.instances import FusedRows, LowerInstance
 from netdsl.backends.torch_fx.sizes import SizePlan
 from netdsl.dims import Dim
 from netdsl.ir import Graph, Node, Value
+from netdsl.ops import shape
 from netdsl.ops.base import Op
 from netdsl.source import NO_SOURCE, Span
 from netdsl.tensor_type import DType
+
+_SHAPES = frozenset(shape.OPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Lowerings:
     fused: Mapping[str, LowerInstance]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """What all emitters of one graph share.
 
@@ -40,6 +44,11 @@ class Network:
     graph: Graph
     lowerings: Lowerings
     own: DType | None
+
+    @cached_property
+    def views(self) -> frozenset[Value]:
+        """Values that may share memory with what they are made of."""
+        return frozenset(value for node in self.graph.walk() if type(node.op) in _SHAPES for value in node.results)
 
 
 @dataclass(slots=True)

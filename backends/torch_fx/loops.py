@@ -10,13 +10,12 @@ from torch import fx, nn
 from torch._higher_order_ops.scan import scan
 
 from netdsl.backends.torch_fx.context import Emitter
-from netdsl.backends.torch_fx.emitter import GraphEmitter
+from netdsl.backends.torch_fx.emitter import GraphEmitter, Network
 from netdsl.backends.torch_fx.entry_checks import is_concrete
 from netdsl.backends.torch_fx.fixed_point import at_fixed_point
 from netdsl.backends.torch_fx.recurrent import Cell, find_cell, run_cell
 from netdsl.dims import Dim
-from netdsl.ir import Graph, Node
-from netdsl.ops import shape
+from netdsl.ir import Node
 from netdsl.ops.loop import Loop
 from netdsl.tensor_type import DType
 
@@ -41,7 +40,7 @@ def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> 
     step.graph = body.fx_graph
     types = [v.type for v in region.results[op.carries : op.carries + op.yields]]
     places = tuple(min(op.axis, t.rank) for t in types)
-    module = LoopModule(op, places, step, find_cell(emitter.network.graph, node), _views(emitter.network.graph, node))
+    module = LoopModule(op, places, step, find_cell(emitter.network.graph, node), _views(emitter.network, node))
     empty = [(emitter.shape(op.stacked(t).sizes), emitter.dtype(t.dtype)) for t in types]
     if op.has_until:
         empty.append((emitter.shape(region.results[-1].type.sizes), torch.bool))
@@ -52,16 +51,12 @@ def lower_loop(emitter: Emitter, node: Node, operands: tuple[fx.Proxy, ...]) -> 
     return tuple(emitter.call(operator.getitem, called, i) for i in range(len(node.results)))
 
 
-def _views(graph: Graph, loop: Node) -> frozenset[int]:
+def _views(network: Network, loop: Node) -> frozenset[int]:
     """Which captured operands may share memory with others: a compiler's loop takes none that do."""
     op = loop.op
     assert isinstance(op, Loop)
     captured = loop.operands[op.sequences + op.has_length + op.carries :]
-    shaped = {value for node in graph.walk() if type(node.op) in _SHAPES for value in node.results}
-    return frozenset(at for at, value in enumerate(captured) if value in shaped)
-
-
-_SHAPES = frozenset(shape.OPS)
+    return frozenset(at for at, value in enumerate(captured) if value in network.views)
 
 
 class BodyEmitter(GraphEmitter):

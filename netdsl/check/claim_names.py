@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from netdsl import syntax as s
 from netdsl.check.modules import FileScope
-from netdsl.check.names import children
+from netdsl.check.names import children, names_in
 from netdsl.check.report import Mistake, mistake
 from netdsl.check.statics import COMPARISON
 from netdsl.check.types import written_axes
@@ -62,14 +62,7 @@ def output_names(header: s.Header) -> list[str]:
 
 def dimensions(header: s.Header) -> list[str]:
     """What the types of a header's inputs name, sizes among it."""
-    pending: list[object] = [e for param in header.params for e in written_axes(param.type)]
-    found: set[str] = set()
-    while pending:
-        node = pending.pop()
-        if isinstance(node, s.Name):
-            found.add(node.id)
-        pending.extend(children(node))
-    return sorted(found)
+    return sorted({name.id for param in header.params for name in names_in(written_axes(param.type))})
 
 
 def _in_value(root: s.Expr, outputs: list[str], sizes: list[str], file: FileScope) -> Iterator[Mistake]:

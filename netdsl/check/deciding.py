@@ -1,13 +1,12 @@
 """`decide`, the one place where a loop chooses (rule R12), and `take_each`, what stands at its choice."""
 
-import math
 from typing import TYPE_CHECKING
 
 from netdsl.check.arguments import MacroCall
 from netdsl.check.origins import shape_mistake
 from netdsl.check.report import mistake
 from netdsl.check.values import CheckValue, TensorValue, TupleValue
-from netdsl.dims import Dim
+from netdsl.dims import product
 from netdsl.ops.creation import DimValue, Iota
 from netdsl.ops.elementwise import Add, Mul, Neg, Sub
 from netdsl.ops.indexing import Take, TakeAlong
@@ -77,7 +76,7 @@ def take_each(call: MacroCall) -> CheckValue:
     if not rows:
         return body.apply1(Take(0), (x, i), span, spans)
     size, rest = x.type.axes[len(rows)], x.type.axes[len(rows) + 1 :]
-    count = math.prod((axis.size for axis in rows), start=Dim.of(1))
+    count = product(axis.size for axis in rows)
     # The slices of all rows one after another, and where each row begins among them.
     table = body.apply1(Reshape((count * size.size, *(axis.size for axis in rest))), (x,), span)
     starts = body.apply1(Mul(), [body.apply1(op, (), span) for op in (Iota(count), DimValue(size.size))], span)

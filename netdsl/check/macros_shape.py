@@ -8,7 +8,7 @@ from netdsl.check.macros_math import known, values_of
 from netdsl.check.patterns import Group, parse_pattern
 from netdsl.check.report import mistake
 from netdsl.check.values import CheckValue, DimValue, ListValue, TensorValue, TupleValue, describe
-from netdsl.dims import Dim
+from netdsl.dims import product
 from netdsl.ops import creation
 from netdsl.ops.base import Op
 from netdsl.ops.gradient import WithGradient
@@ -94,10 +94,7 @@ def flatten(call: MacroCall) -> CheckValue:
             "E0206", f"`flatten` has no axis {describe(start)}: its operand has {x.type.rank} axes", call.span
         )
     start %= max(x.type.rank, 1)
-    total = Dim.of(1)
-    for axis in x.type.axes[start:]:
-        total = total * axis.size
-    shape = (*x.type.sizes[:start], total)
+    shape = (*x.type.sizes[:start], product(x.type.sizes[start:]))
     result = call.body.apply1(Reshape(shape), (x,), call.span, (span,))
     return named(result, [*(a.name for a in x.type.axes[:start]), None])
 
@@ -256,9 +253,7 @@ def rearrange(call: MacroCall) -> CheckValue:
     if [len(g) for g in right] != [1] * len(right) or any(n not in axes for n in flat_right):
         shape = []
         for group in right:
-            size = Dim.of(1)
-            for n in group:
-                size = size * (axes[n].size if n in axes else 1)
+            size = product(axes[n].size for n in group if n in axes)
             shape.append(call.body.builder.facts.simplify(size))
         current = call.body.apply1(Reshape(tuple(shape)), (current,), call.span)
     names = [axes[g[0]].name if len(g) == 1 and g[0] in axes else None for g in right]
@@ -274,11 +269,9 @@ def _split_axes(call: MacroCall, left: list[Group], t: TensorType, given: dict[s
             axes[group[0]] = axis
             continue
         unknown = [n for n in group if n not in given and n != "1"]
-        product = Dim.of(1)
-        for n in group:
-            if n in given:
-                product = product * given[n].dim
-                axes[n] = Axis(given[n].name, given[n].dim)
+        known = [n for n in group if n in given]
+        axes.update((n, Axis(given[n].name, given[n].dim)) for n in known)
+        size = product(given[n].dim for n in known)
         if len(unknown) > 1:
             raise mistake(
                 "E0216",
@@ -287,19 +280,19 @@ def _split_axes(call: MacroCall, left: list[Group], t: TensorType, given: dict[s
                 help=f'give one: `rearrange["..", {unknown[0]}=..]`',
             )
         if unknown:
-            divides = facts.prove_eq(axis.size % product, 0)
+            divides = facts.prove_eq(axis.size % size, 0)
             if divides is False or (divides is None and not call.body.generic):
                 raise mistake(
                     "E0216",
-                    f"`({' '.join(group)})` splits an axis of size {axis.size}, which {product} "
+                    f"`({' '.join(group)})` splits an axis of size {axis.size}, which {size} "
                     f"{'does not divide' if divides is False else 'is not known to divide'}",
                     call.span,
-                    help=None if divides is False else f"add `where {axis.size} % {product} == 0` to the header",
+                    help=None if divides is False else f"add `where {axis.size} % {size} == 0` to the header",
                 )
-            axes[unknown[0]] = Axis(None, facts.simplify(axis.size // product))
-        elif facts.prove_eq(axis.size, product) is not True and not call.body.generic:
+            axes[unknown[0]] = Axis(None, facts.simplify(axis.size // size))
+        elif facts.prove_eq(axis.size, size) is not True and not call.body.generic:
             raise mistake(
-                "E0216", f"`({' '.join(group)})` stands for {product}, found an axis of size {axis.size}", call.span
+                "E0216", f"`({' '.join(group)})` stands for {size}, found an axis of size {axis.size}", call.span
             )
     return axes
 

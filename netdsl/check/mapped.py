@@ -13,6 +13,7 @@ from netdsl.check.types import written_axes
 from netdsl.check.values import CheckValue, RecordValue, TensorValue, TupleValue
 from netdsl.digest import digest
 from netdsl.dims import Facts
+from netdsl.instances import renumbered
 from netdsl.ir import Init, Node, Value
 from netdsl.record import dataclass
 from netdsl.source import Span
@@ -96,15 +97,7 @@ def over_levels(
             ) from None
         nodes, results = done.nodes, list(done.results)
         now.update({value: outer[i] for value, i in inner.items()})
-    return _as_one(nodes), list(results), now
-
-
-def _as_one(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes, those of regions too, without instances in the body."""
-    return tuple(
-        replace(node, instance=0, regions=tuple(replace(r, nodes=_as_one(r.nodes)) for r in node.regions))
-        for node in nodes
-    )
+    return renumbered(nodes, lambda _: 0), list(results), now
 
 
 def own_copies(

@@ -35,7 +35,7 @@ from netdsl.ops.segment import group_axis
 from netdsl.ops.shape import Broadcast
 from netdsl.record import dataclass
 from netdsl.source import Span
-from netdsl.tensor_type import Axis, ShapeError, unify_axis
+from netdsl.tensor_type import Axis, ShapeError
 
 #: Where the tree stands in the standard library.
 MODULE, TREE = "monoids", "_tree"
@@ -121,10 +121,7 @@ def _arguments(call: MacroCall, carrier: Carrier) -> tuple[list[TensorValue], Te
     facts, what = body.builder.facts, "`aggregate`"
     for row in rows:
         try:
-            group_axis(by.type, table.size if table is not None else None, facts, what=what)
-            if row.type.rank == 0:
-                raise ShapeError("E0205", f"{what} needs rows, found {row.type}", operand=0)
-            unify_axis(row.type.axes[0], by.type.axes[0], facts, what=what)
+            group_axis(row.type, by.type, table.size if table is not None else None, facts, what=what)
         except ShapeError as error:
             raise shape_mistake(body, error, (row, by), span, (rest[0].span, given["by"].span)) from None
     return rows, by

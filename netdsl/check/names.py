@@ -84,7 +84,7 @@ def _check_names(body: "Body", root: object, local: set[str]) -> None:
             if isinstance(macro, MacroRef):
                 local.update(word for a in node.args if (word := _word(macro.macro, a)) is not None)
             if isinstance(macro, MacroRef) and macro.macro.vocabulary:
-                lent = (body.checker.word(macro.macro.vocabulary, name) for name in _names_in(node.args))
+                lent = (body.checker.word(macro.macro.vocabulary, name.id) for name in names_in(node.args))
                 local.update(word.name for word in lent if word is not None)
         pending.extend(child for child in children(node) if not _names_initialiser(node, child))
     for name in sorted(used, key=lambda name: name.span.start):
@@ -107,14 +107,14 @@ def _word(macro: Macro, arg: s.Arg) -> str | None:
     return arg.value.id if (is_unknown or arg.name in macro.words) and isinstance(arg.value, s.Name) else None
 
 
-def _names_in(roots: Iterable[object]) -> Iterator[str]:
-    """Every name that is written under the roots."""
-    pending = list(roots)
+def names_in(roots: Iterable[object]) -> Iterator[s.Name]:
+    """Every name that is written under the roots, in the order of the text."""
+    pending = list(roots)[::-1]
     while pending:
         node = pending.pop()
         if isinstance(node, s.Name):
-            yield node.id
-        pending.extend(children(node))
+            yield node
+        pending.extend(reversed(list(children(node))))
 
 
 def _names_initialiser(node: object, child: object) -> bool:

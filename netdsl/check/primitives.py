@@ -19,7 +19,7 @@ from netdsl.check.values import (
     describe,
 )
 from netdsl.did_you_mean import suggest
-from netdsl.dims import Dim
+from netdsl.dims import Dim, product
 from netdsl.ops.base import Op
 from netdsl.ops.elementwise import Select
 from netdsl.ops.shape import Reshape
@@ -80,9 +80,7 @@ def _over_samples(
     """An op on samples behind one batch axis, for samples behind none or several: those axes as one, and back."""
     x = tensors[0]
     lead = x.type.axes[: x.type.rank - sample]
-    batch = Dim.of(1)
-    for axis in lead:
-        batch = batch * axis.size
+    batch = product(axis.size for axis in lead)
     flat = body.apply1(Reshape((batch, *x.type.sizes[len(lead) :])), (x,), span, spans[:1])
     named = TensorValue(flat.value, flat.type.with_axes((flat.type.axes[0], *x.type.axes[len(lead) :])))
     (result,) = body.apply(op, [named, *tensors[1:]], span, spans)

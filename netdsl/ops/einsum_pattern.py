@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from math import prod
 
-from netdsl.dims import Dim, Facts
+from netdsl.dims import Dim, Facts, product
 from netdsl.record import dataclass
 from netdsl.tensor_type import Axis, ShapeError, TensorType, broadcast_axes, unify_axis
 
@@ -48,7 +47,7 @@ class Contraction:
 
     def size(self, labels: Sequence[str]) -> Dim:
         """The product of the sizes of `labels`."""
-        return prod((self.axes[label].size for label in labels), start=Dim.of(1))
+        return product(self.axes[label].size for label in labels)
 
     def steps(self) -> "Iterator[Step]":
         """The operands joined from left to right."""
@@ -215,7 +214,7 @@ class _Reader:
             if self.given.get(place[0], axis.size) != axis.size:
                 self._require(axis.size, self.given[place[0]], place[0], (index, at))
             return [axis]
-        known = prod((self.given[name] for name in place if name in self.given), start=Dim.of(1))
+        known = product(self.given[name] for name in place if name in self.given)
         unknown = [name for name in place if name not in self.given]
         if len(unknown) > 1:
             names = " and ".join(f"`{name}`" for name in unknown)
@@ -302,7 +301,7 @@ def _places(text: str, term: str, is_classic: bool) -> tuple[Place, ...]:
 
 
 def _merged(axes: list[Axis]) -> Axis:
-    return axes[0] if len(axes) == 1 else Axis(None, prod((axis.size for axis in axes), start=Dim.of(1)))
+    return axes[0] if len(axes) == 1 else Axis(None, product(axis.size for axis in axes))
 
 
 def _widest(axes: list[Axis]) -> Axis:

@@ -59,17 +59,14 @@ class SegmentReduce(Op):
         if self.reduction not in REDUCTIONS:
             raise ShapeError("E0219", f"{what} has the reductions {', '.join(REDUCTIONS)}, found `{self.reduction}`")
         require_kind(x, REDUCTIONS[self.reduction], what=f"{what} by `{self.reduction}`")
-        groups = group_axis(by, self.groups, facts, what=what)
-        if x.rank == 0:
-            raise ShapeError("E0205", f"{what} needs rows, found {x}", operand=0)
-        unify_axis(x.axes[0], by.axes[0], facts, what=what)
+        groups = group_axis(x, by, self.groups, facts, what=what)
         return (TensorType(x.dtype.storage, (groups, *x.axes[1:])),)
 
 
-def group_axis(by: TensorType, groups: Dim | None, facts: Facts, *, what: str) -> Axis:
-    """The axis of the groups that `by`, which is operand 1, points into.
+def group_axis(x: TensorType, by: TensorType, groups: Dim | None, facts: Facts, *, what: str) -> Axis:
+    """The axis of the groups that `by`, which is operand 1, points into from the rows of `x`, operand 0.
 
-    Raises: ShapeError: E0217, E0205, E0218, E0219.
+    Raises: ShapeError: E0217, E0205, E0218, E0219; E0202, E0207, E0208: there are more rows than indices, or fewer.
     """
     if by.dtype.storage.name not in ("i64", "i32"):
         raise ShapeError("E0217", f"{what} needs indices of type idx, i64 or i32, found {by.dtype}", operand=1)
@@ -84,6 +81,9 @@ def group_axis(by: TensorType, groups: Dim | None, facts: Facts, *, what: str) -
         )
     if table is not None and facts.prove_eq(table.size, groups) is not True:
         raise ShapeError("E0218", f"{what} has {groups} groups, and `by` points into {table.size}", operand=1)
+    if x.rank == 0:
+        raise ShapeError("E0205", f"{what} needs rows, found {x}", operand=0)
+    unify_axis(x.axes[0], by.axes[0], facts, what=what)
     return Axis(table.name if table is not None else None, groups)
 
 

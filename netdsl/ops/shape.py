@@ -3,7 +3,7 @@
 from dataclasses import field, replace
 from typing import ClassVar, Self
 
-from netdsl.dims import Dim, Facts
+from netdsl.dims import Dim, Facts, product
 from netdsl.ops.base import Op
 from netdsl.ops.pieces import PIECES
 from netdsl.ops.proofs import new_axis, require
@@ -90,13 +90,10 @@ class Reshape(Op):
                 help=f"add `where {total} == {wanted}` to the header",
             )
         if not equal:
-            all_wanted = Dim.of(1)
-            for size in self.shape:
-                all_wanted = all_wanted * size
             shape = ", ".join(map(str, self.shape))
             raise ShapeError(
                 "E0215",
-                f"`reshape` keeps all elements: {x} has {x.numel()}, [{shape}] has {all_wanted}",
+                f"`reshape` keeps all elements: {x} has {x.numel()}, [{shape}] has {product(self.shape)}",
                 operand=0,
             )
 

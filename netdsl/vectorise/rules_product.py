@@ -2,7 +2,7 @@
 
 from string import ascii_letters
 
-from netdsl.dims import Dim
+from netdsl.dims import product
 from netdsl.ir import Node, Value
 from netdsl.ops.base import Op
 from netdsl.ops.einsum_pattern import ELLIPSIS, Pattern, Place, parse_pattern
@@ -35,11 +35,8 @@ def _matmul(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...]
 
 def _with_rows_merged(s: Slices, a: Slot) -> Value:
     """All axes of a slice but the last as one."""
-    rows = Dim.of(1)
-    for size in a.sizes[:-1]:
-        rows = rows * size
     leading = (s.size,) if a.is_mapped else ()
-    return s.reshaped(a.value, (*leading, rows, a.sizes[-1]))
+    return s.reshaped(a.value, (*leading, product(a.sizes[:-1]), a.sizes[-1]))
 
 
 def _einsum(s: Slices, node: Node, slots: tuple[Slot, ...]) -> tuple[Value, ...]:

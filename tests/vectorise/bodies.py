@@ -4,7 +4,8 @@ from dataclasses import replace
 from functools import cache
 
 import netdsl
-from netdsl.ir import Graph, Node
+from netdsl.instances import renumbered
+from netdsl.ir import Graph
 
 #: By name: the header, the body, and declarations before it.
 BODIES: dict[str, tuple[str, str, str]] = {
@@ -80,10 +81,5 @@ def body(name: str) -> Graph:
 def as_inputs(graph: Graph) -> Graph:
     """The graph with its parameters as further inputs, and without instances."""
     more = tuple((param.path.replace(".", "_"), param.value) for param in graph.params)
-    nodes = tuple(map(_without_instance, graph.nodes))
+    nodes = renumbered(graph.nodes, lambda _: 0)
     return replace(graph, inputs=(*graph.inputs, *more), nodes=nodes, params=(), updates=(), taps=(), instances=())
-
-
-def _without_instance(node: Node) -> Node:
-    regions = tuple(replace(region, nodes=tuple(map(_without_instance, region.nodes))) for region in node.regions)
-    return replace(node, instance=0, regions=regions)
