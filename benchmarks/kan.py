@@ -3,7 +3,8 @@
     python benchmarks/kan.py [--json] [--blocks 4] [--runs 10] [--pykan-python PYTHON] [--one-core] [--edge Rbf]
 
 Ours is what users write, `edges[width, BSpline](x)` of `std.edges`, built as `netdsl build` does. Every side runs in
-processes of its own, which take turns; `--one-core` counts the CPU time of one thread, for a machine with other work.
+processes of its own, which take turns and warm up for 5 runs and half a second; `--one-core` counts the CPU time of one
+thread, for a machine with other work.
 Peers: the Cox-de Boor recursion on `[B, in, splines]` with the same weights (the formulation of efficient-kan, written
 anew) by torch.onnx.export(dynamo=True) and in eager torch; pykan's forward without its symbolic branch. `--edge` puts
 another edge of `std.edges` in the place of ours; its values are then its own.
@@ -57,8 +58,10 @@ else:
         optimizer.step()
 if kind != "onnx" and cores == "one":
     torch.set_num_threads(1)
-for _ in range(5):
+warm, count = time.perf_counter() + 0.5, 0
+while count < 5 or time.perf_counter() < warm:
     run()
+    count += 1
 for _ in range(int(runs)):
     started = clock()
     run()

@@ -39,3 +39,13 @@ def evaluated(
     )
     outputs = run(part, inputs, {p.path: weights[p.path] for p in graph.params if p.path in weights}).outputs
     return {value: outputs[str(at)] for at, value in enumerate(wanted)}
+
+
+def free_path(path: str, taken: set[str]) -> str:
+    """`path`, or the first of `PATH_2`, `PATH_3`, .. that is free. It is taken from then on."""
+    found, count = path, 1
+    while found in taken:
+        count += 1
+        found = f"{path}_{count}"
+    taken.add(found)
+    return found

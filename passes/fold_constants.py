@@ -9,7 +9,7 @@ from netdsl.edit import edit
 from netdsl.ir import Graph, Node, Param, Value
 from netdsl.ops.shape import Transpose
 from netdsl.passes.base import EXACT, Guarantee, PassResult, Skip
-from netdsl.passes.evaluation import evaluated, is_computable
+from netdsl.passes.evaluation import evaluated, free_path, is_computable
 
 #: A value up to this size may be larger than the constants that it is made of.
 _SMALL_BYTES = 16 * 1024
@@ -41,7 +41,7 @@ class FoldConstants:
             for value, array in values.items():
                 first = made[value][0].path if made[value] else ""
                 path = given.get(value) or (f"{first}.folded" if first else value.hint or "folded")
-                path = _unique(path, taken)
+                path = free_path(path, taken)
                 e.replace_value(value, e.add_const(path, array, value.type, places[value]))
             for node in gone:
                 e.erase(node)
@@ -93,12 +93,3 @@ def _frontier(graph: Graph, made: Mapping[Value, tuple[Param, ...]]) -> tuple[li
 
 def _bytes(value: Value) -> int:
     return prod(size.value for size in value.type.sizes) * value.type.dtype.bits // 8
-
-
-def _unique(path: str, taken: set[str]) -> str:
-    found, count = path, 1
-    while found in taken:
-        count += 1
-        found = f"{path}_{count}"
-    taken.add(found)
-    return found

@@ -16,7 +16,7 @@ from netdsl.instances import ancestors, refresh, settled
 from netdsl.ir import Graph, Node, Param, Value
 from netdsl.ops.shape import Transpose
 from netdsl.passes.base import EXACT, Weights
-from netdsl.passes.evaluation import evaluated, is_computable
+from netdsl.passes.evaluation import evaluated, free_path, is_computable
 from netdsl.passes.pipeline import Row
 from netdsl.passes.validation import relative_error
 from netdsl.sampling import sample_inputs, sample_sizes
@@ -190,10 +190,7 @@ def _without(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, values: Ma
     gone = {value for node in fixed.nodes if node.results[0] in fixed.given for value in node.results}
     consts: list[Param] = []
     for value, array in values.items():
-        path = named.get(value) or f"specialized.{len(consts)}"
-        while path in taken:
-            path += "_"
-        taken.add(path)
+        path = free_path(named.get(value) or f"specialized.{len(consts)}", taken)
         consts.append(Param(path, "const", value, None, array, NO_SPAN))
     nodes = [node for node in graph.nodes if gone.isdisjoint(node.results)]
     inputs = tuple((name, value) for name, value in graph.inputs if name not in bound)
