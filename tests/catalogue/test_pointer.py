@@ -16,6 +16,8 @@ from tests.specs.catalogue import SPECS
 FILE = SPECS / "time" / "pointers.net"
 HIDDEN = 24
 TASKS = ("ConvexHull", "Delaunay", "Tsp")
+#: Places whose log-probabilities are this near may be ordered either way in float32.
+TIE = 1e-4
 
 
 def net(name: str) -> Network:
@@ -34,15 +36,18 @@ def spread(network: Network) -> dict[str, np.ndarray]:
     return {k: rng.normal(size=v.shape, scale=1.5).astype(v.dtype) for k, v in weights.items()}
 
 
-def is_near_tie(network: Network, weights: dict[str, np.ndarray], inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Rows in which two places score almost alike at some step: float32 may order them either way."""
-    taught = net(f"{network.name}Taught")
-    order = network.reference(inputs, weights=weights)["order"]
-    doubled = {k: v.astype(np.float64) for k, v in weights.items()}
-    noisy = {k: v * (1 + 1e-5 * np.random.default_rng(7).normal(size=v.shape)) for k, v in doubled.items()}
-    moved = network.reference(inputs, weights={k: v.astype(np.float32) for k, v in noisy.items()})["order"]
-    assert set(taught.weights()) == set(weights)
-    return np.asarray((moved != order).any(1))
+def score_gaps(
+    network: Network, weights: dict[str, np.ndarray], inputs: dict[str, np.ndarray], one: np.ndarray, two: np.ndarray
+) -> np.ndarray:
+    """Of each row in which two decodings part: how far apart the reference scores both places where they first do."""
+    parted = (one != two).any(1)
+    step = (one != two).argmax(1)[parted, None]
+    scores = []
+    for order in (one, two):
+        given = {"x": inputs["x"][parted], "length": inputs["length"][parted], "target": order[parted]}
+        score = net(f"{network.name}Taught").reference(given, weights=weights)["score"]
+        scores.append(np.take_along_axis(score, step, 1)[:, 0])
+    return np.abs(scores[0] - scores[1])
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -58,10 +63,10 @@ def test_one_file_decodes_any_number_of_points_as_torch_does(task: str, tmp_path
         with torch.no_grad():
             by_torch = module(*(torch.from_numpy(v) for v in inputs.values())).numpy()
         expected = network.reference(inputs, weights=weights)["order"]
-        tied = is_near_tie(network, weights, inputs)
-        assert tied.mean() < 0.5
-        np.testing.assert_array_equal(found[~tied], by_torch[~tied])
-        np.testing.assert_array_equal(found[~tied], expected[~tied])
+        for other in (by_torch, expected):
+            gaps = score_gaps(network, weights, inputs, found, other)
+            assert (gaps < TIE).all()
+            assert len(gaps) <= 0.1 * len(found), f"{len(gaps)} rows of {len(found)} tie"
         assert (expected > 0).any() and expected.max() <= count
 
 
