@@ -21,12 +21,22 @@ def one_thread() -> Iterator[None]:
 
 
 def train(
-    parameters: Iterable[torch.nn.Parameter], loss: Loss, *, steps: int, rate: float, seed: int, decay: bool = False
+    parameters: Iterable[torch.nn.Parameter],
+    loss: Loss,
+    *,
+    steps: int,
+    rate: float,
+    seed: int,
+    decay: bool = False,
+    clip: float | None = None,
 ) -> float:
     """Minimise `loss` in place; its last value.
 
-    Args: decay: the rate falls to 0 along a cosine.
+    Args:
+        decay: the rate falls to 0 along a cosine.
+        clip:  the largest norm of all gradients together.
     """
+    parameters = list(parameters)
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(parameters, lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) if decay else None
@@ -35,6 +45,8 @@ def train(
             value = loss(generator)
             optimiser.zero_grad()
             value.backward()
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, clip)
             optimiser.step()
             if schedule is not None:
                 schedule.step()

@@ -56,7 +56,7 @@ def check(folder: Path, vocab: int, width: int, depth: int, heads: int, lengths:
             expected = found[:, length:]
             in_torch = module(text).numpy()
         assert len(expected.unique()) > NEW // 5
-        assert gap(model, text, expected).min() > 1e-3, "no ties"
+        assert gap(model, text, expected).min() > 1e-4, "no ties"
         np.testing.assert_array_equal(in_torch, expected.numpy())
         np.testing.assert_array_equal(session.run(None, {"ids": text.numpy()})[0], expected.numpy())
 

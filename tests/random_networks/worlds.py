@@ -27,7 +27,7 @@ from netdsl.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
 from netdsl.ops.reduction import ReduceProd
 from netdsl.ops.softmax import LogSoftmax
 from netdsl.ops.sorting import ArgMax, ArgMin, Sort, TopK
-from netdsl.ops.unary import Ceil, Floor, Round, Trunc
+from netdsl.ops.unary import Ceil, Floor, Round, Tan, Trunc
 from netdsl.tensor_type import DType, TensorType
 from tests.random_networks.rounding import EXACT, EXACT_IF_HELD, LOST_IN_SATURATION, SATURATES
 
@@ -291,6 +291,8 @@ _GAPS: dict[type, Callable[[Node, Sequence[Views]], tuple[float, float]]] = {
     Sign: lambda node, operands: (_least(np.abs(operands[0][0])), error_of(operands[0])),
     # 0 / 0 where a divisor cannot be told from 0.
     Div: lambda node, operands: (_least(np.abs(operands[1][0])), error_of(operands[1])),
+    # A pole: what is left of the distance to it decides the result.
+    Tan: lambda node, operands: (_least(np.abs(np.cos(operands[0][0]))), error_of(operands[0])),
     **dict.fromkeys((Eq, Ne, Lt, Le, Gt, Ge), _apart),
     **dict.fromkeys((FloorDiv, Mod), _quotient),
     **dict.fromkeys((ArgMax, ArgMin, Sort, TopK), _order),

@@ -89,6 +89,7 @@ CATALOGUE = {
     "Hgnn": Spec("graphs/hgnn.net", 46_119, {"F": 6, "hidden": 5, "classes": 3}),
     "HgnnPlus": Spec("graphs/hgnn.net", 46_119, {"F": 6, "hidden": 5, "classes": 3}),
     "Student": Spec("graphs/hgnn.net", 184_711, {"F": 6, "hidden": 5, "classes": 3}),
+    "EgnnNet": Spec("graphs/egnn.net", 23_460, {"F": 2, "hidden": 5, "layers": 2, "most": 3}),
     "GinPnaNet": Spec("graphs/gin_pna.net", 46_917, {"F": 4, "hidden": 5, "layers": 2, "classes": 3}),
     "NcnNet": Spec("graphs/ncn.net", 11_842, {"F": 4, "hidden": 5}),
     "GaeNet": Spec("graphs/ncn.net", 1_056, {"F": 4, "hidden": 5}),
