@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import netdsl
+from tests.catalogue.training import train
 from tests.specs.catalogue import SPECS
 
 FILE = SPECS / "time" / "flashrnn.net"
@@ -98,3 +99,35 @@ def test_one_file_takes_every_length(name: str, tmp_path: Path) -> None:
         x = np.random.default_rng(steps).normal(size=(3, steps, INPUT)).astype(np.float32)
         with torch.no_grad():
             np.testing.assert_allclose(session.run(None, {"x": x})[0], module(torch.from_numpy(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize("has_recurrence", [True, False], ids=["recurrent", "not recurrent"])
+@pytest.mark.parametrize("name", ["Elman", "Lstm"])
+def test_only_what_the_state_adds_to_the_gates_keeps_track_of_a_parity(name: str, has_recurrence: bool) -> None:
+    """Whether the bits so far have an odd sum: learnt on rows of up to 20 bits, asked after 40."""
+    module = netdsl.load(FILE)[name].set(I=2, heads=1, size=32).torch(seed=0)
+    torch.manual_seed(0)
+    read = torch.nn.Linear(32, 2)
+    held = {path: p for path, p in module.named_parameters() if "recurrence" in path}
+    assert len(held) == 1
+    if not has_recurrence:
+        for weight in held.values():
+            weight.requires_grad_(False).zero_()
+    length = [2]
+
+    def asked(generator: torch.Generator, rows: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+        bits = torch.randint(0, 2, (rows, steps), generator=generator)
+        return read(module(torch.nn.functional.one_hot(bits, 2).float()).flatten(2)), bits.cumsum(1) % 2
+
+    def loss(generator: torch.Generator) -> torch.Tensor:
+        logits, odd = asked(generator, 64, length[0])
+        is_known = (logits.argmax(-1) == odd).float().mean() > 0.98
+        length[0] = min(20, length[0] + int(is_known))
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), odd.flatten())
+
+    free = [p for p in (*module.parameters(), *read.parameters()) if p.requires_grad]
+    train(free, loss, steps=400, rate=1e-2, seed=0, clip=1.0)
+    with torch.no_grad():
+        logits, odd = asked(torch.Generator().manual_seed(1), 4_000, 40)
+    right = float((logits[:, -1].argmax(-1) == odd[:, -1]).float().mean())
+    assert right > 0.9 if has_recurrence else abs(right - 0.5) < 0.05
