@@ -281,6 +281,13 @@ def _places(node: Node, operands: Sequence[Views]) -> tuple[float, float]:
     return _least(np.abs(views[0] - np.floor(views[0]) - 0.5)), error_of(views) + 1e-4
 
 
+def _pole(node: Node, operands: Sequence[Views]) -> tuple[float, float]:
+    """What is left of the distance to a pole decides the result, and two noisy worlds may both be lucky."""
+    x = operands[0][0]
+    unit = UNIT[node.operands[0].type.dtype.name]
+    return _least(np.abs(np.cos(x))), max(error_of(operands[0]), unit * float(np.max(np.abs(x), initial=0.0)))
+
+
 def _least(distances: Array) -> float:
     return float(np.min(distances, initial=np.inf))
 
@@ -291,8 +298,7 @@ _GAPS: dict[type, Callable[[Node, Sequence[Views]], tuple[float, float]]] = {
     Sign: lambda node, operands: (_least(np.abs(operands[0][0])), error_of(operands[0])),
     # 0 / 0 where a divisor cannot be told from 0.
     Div: lambda node, operands: (_least(np.abs(operands[1][0])), error_of(operands[1])),
-    # A pole: what is left of the distance to it decides the result.
-    Tan: lambda node, operands: (_least(np.abs(np.cos(operands[0][0]))), error_of(operands[0])),
+    Tan: _pole,
     **dict.fromkeys((Eq, Ne, Lt, Le, Gt, Ge), _apart),
     **dict.fromkeys((FloorDiv, Mod), _quotient),
     **dict.fromkeys((ArgMax, ArgMin, Sort, TopK), _order),
