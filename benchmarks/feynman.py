@@ -37,6 +37,14 @@ FORMULAS = {
     "coulomb": 4,
     "centre_of_mass": 4,
     "interference": 4,
+    "torque": 3,
+    "refraction": 2,
+    "wave_number": 2,
+    "doppler": 3,
+    "two_waves": 3,
+    "speed_of_sound": 3,
+    "permittivity": 2,
+    "oscillator": 4,
 }
 SAMPLES, HIDDEN, GRID, UPDATE_EVERY, UPDATE_BEFORE = 1000, 5, 5, 5, 50
 #: pykan on the arrays of a file; prints the RMSE on the test data.

@@ -1,6 +1,6 @@
 """From a network's declaration to its graph, in both modes; and the check of blocks that nothing calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +19,7 @@ from netdsl.check.headers import check_edge, check_network
 from netdsl.check.laws import as_network
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
-from netdsl.check.names import check_function, names_in
+from netdsl.check.names import check_function
 from netdsl.check.report import Mistake, Reporter, Silent, mistake, no_static, size_mistake
 from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
@@ -234,7 +234,7 @@ def _fits(value: CheckValue) -> bool:
 def free_inputs(body: Body, header: s.Header) -> dict[str, TensorValue]:
     """Inputs of a network, or of a generic check: names met first are free dimensions (rule R2)."""
     for param in header.params:
-        for e in names_in(written_axes(param.type)):
+        for e in _size_names(param.type):
             if e.id == "_" and not body.generic:
                 raise mistake("E0303", "`_` stands for an axis of a called block, and a network names its own", e.span)
             if body.scope.find(e.id) is None and body.checker.is_capital(e.id):
@@ -276,6 +276,19 @@ def own_float(header: s.Header, default: DType) -> DType:
             named.add(written.name)
     found = {DTYPES[name] for name in named if name in DTYPES and DTYPES[name].is_float}
     return found.pop() if len(found) == 1 and "float" not in named else default
+
+
+def _size_names(written: s.TypeExpr) -> Iterator[s.Name]:
+    """Names that stand for sizes: those in brackets (`numel[Linear[H]]`) stand for something else."""
+    pending = written_axes(written)[::-1]
+    while pending:
+        e = pending.pop()
+        if isinstance(e, s.Name):
+            yield e
+        elif isinstance(e, s.Binary):
+            pending += [e.right, e.left]
+        elif isinstance(e, s.Paren):
+            pending.append(e.inner)
 
 
 def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, TensorValue], training: bool) -> Graph:

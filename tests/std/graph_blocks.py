@@ -42,6 +42,14 @@ GRAPHS: dict[str, list[Case]] = {
     "APPNP": [graph("x |> graph.APPNP[3, 0.1](g)")],
     "SGConv": [graph("x |> graph.SGConv[3, K=2](g)", "N, 3")],
     "DAGNN": [graph("x |> graph.DAGNN[3](g)")],
+    "radius_graph": [
+        Case(
+            "x: f32[N, 5]",
+            "f32[N * min(N, 3), 5]",
+            "src, dst, there = graph.radius_graph[3.0, most=3](x)\n    select(there[:, none], x[src] - x[dst], 0)",
+            [{"N": n} for n in (9, 2, 1)],
+        )
+    ],
     "EGNNConv": [
         Case(
             "x: f32[N, 5], p: f32[N, 3], g: graph[N, E]",
