@@ -58,8 +58,9 @@ CODES: dict[str, Code] = {
         "",
     ),
     "E0814": Code(
-        "an index outside its table",
-        "Elements of an `idx[N]` input count from 0 and are below N.",
+        "a value that the network excludes",
+        "Elements of an `idx[N]` input lie in 0 to N - 1, those of an input with a range (`where x in 0..1`) "
+        "lie in it.",
         "",
         "",
     ),

@@ -14,7 +14,7 @@ CODES: dict[str, Code] = {
     "E0340": Code(
         "a `where` clause that compares no sizes",
         "`where` holds comparisons of sizes and of statics, and bounds such as `N in 1..64`. It is about what is known "
-        "before a network runs, so tensors have no place in it.",
+        "before a network runs, so tensors have no place in it, but for the range of a network's input, `x in 0..1`.",
         _net("x", header="(x: f32[B, 4]) -> f32[B, 4] where zeros[2] == ones[2]"),
         _net("x", header="(x: f32[B, 4]) -> f32[B, 4] where B <= 64"),
     ),

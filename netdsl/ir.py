@@ -147,6 +147,15 @@ class Choice:
 Decisions: TypeAlias = Mapping[str, tuple[int | str, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What the elements of an input lie between, ends included; an infinite end is none."""
+
+    name: str
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """A whole network in one mode. Frozen: passes make a new one through `netdsl.edit`.
@@ -156,6 +165,7 @@ class Graph:
         facts:   what holds of the free dimensions (the network's `where`).
         training: the mode it was checked in.
         choices:  those that are open.
+        ranges:   of the values of inputs, at most one of each.
     """
 
     name: str
@@ -169,6 +179,7 @@ class Graph:
     facts: Facts = field(default=Facts.EMPTY)
     training: bool = False
     choices: tuple[Choice, ...] = ()
+    ranges: tuple[Range, ...] = ()
 
     @property
     def free_dims(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from netdsl.dims import RELATION_OPS, Dim, Facts, parse_dim
-from netdsl.ir import Choice, Graph, Init, Instance, Node, Param, Region, Tap, Update, Value
+from netdsl.ir import Choice, Graph, Init, Instance, Node, Param, Range, Region, Tap, Update, Value
 from netdsl.ops import OPS
 from netdsl.ops.base import Op
 from netdsl.source import NO_SOURCE, Source, Span
@@ -98,6 +98,7 @@ class _Parser:
         updates: list[tuple[str, str]] = []
         taps: list[tuple[str, str, bool]] = []
         choices: list[Choice] = []
+        ranges: list[Range] = []
         rows: list[_Cursor] = []
         nodes: list[Node] = []
         while self.lines[self.at] != "}":
@@ -122,6 +123,8 @@ class _Parser:
                 params.append(self.param(word, cursor))
             elif word == "choice":
                 choices.append(_choice(line))
+            elif word == "range":
+                ranges.append(Range(cursor.string(), float(cursor.take()), float(cursor.take())))
             elif word in ("tap", "weight"):
                 taps.append((cursor.string(), cursor.take(), word == "weight"))
             else:
@@ -143,6 +146,7 @@ class _Parser:
             facts,
             head.group(2) == "training",
             tuple(choices),
+            tuple(ranges),
         )
 
     def define(self, cursor: _Cursor, hint: str) -> Value:

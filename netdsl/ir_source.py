@@ -123,7 +123,8 @@ class _File:
             body.add(f"{_checked(name)} = {self.read(value, body)}")
         inputs = ", ".join(f"{name}: {write_type(value.type)}" for name, value in graph.inputs)
         lines = [body.indent + let for let in body.lets.values()] + body.lines
-        facts = ", ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
+        ranges = [f"{r.name} in {write_value(r.low)}..{write_value(r.high)}" for r in graph.ranges]
+        facts = ", ".join([f"{left} {op} {right}" for op, left, right in graph.facts.items] + ranges)
         head = f"network {graph.name}({inputs}) -> {_results([(n, v.type) for n, v in graph.outputs])}"
         head += f" where {facts}" if facts else ""
         imports = "".join(f"{line}\n" for line in self.imports)

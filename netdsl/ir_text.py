@@ -65,6 +65,8 @@ class _Printer:
         for choice in graph.choices:
             options, mode = json.dumps(choice.options), "soft" if choice.is_soft else "hard"
             body.append(f"  choice {json.dumps(choice.path)} {options} per {choice.per} {mode}")
+        for r in graph.ranges:
+            body.append(f"  range {json.dumps(r.name)} {r.low!r} {r.high!r}")
         rows = [self.row(i, row) for i, row in enumerate(graph.instances)]
         facts = "; ".join(f"{left} {op} {right}" for op, left, right in graph.facts.items)
         mode = "training" if graph.training else "eval"

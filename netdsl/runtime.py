@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netdsl.backends.onnx.runtime import PROVIDERS, Session, installed_wheels
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.dims import RELATION_OPS, Dim, Facts, parse_dim
+from netdsl.sampling import within
 
 __all__ = ["PROVIDERS", "Session", "installed_wheels", "random_inputs"]
 
@@ -22,7 +23,8 @@ _LARGEST_BYTES = 4 * 2**30
 def random_inputs(
     session: Session, names: Iterable[str], sizes: Mapping[str, int] | None = None, *, seed: int = 0
 ) -> dict[str, NDArray[Any]]:
-    """Inputs of a model: floats from N(0, 1), indices within their tables, other integers 0 or 1, fair bools.
+    """Inputs of a model: floats from N(0, 1), indices within their tables, other integers 0 or 1, fair bools;
+    within their ranges, where there are some.
 
     Args:   sizes: of free dimensions; those that are not given are as small as the model allows, at least 1.
     Raises: NetError: E0403: no such sizes, or an input that would be too large.
@@ -44,7 +46,9 @@ def random_inputs(
         if elements * max(8, dtype.itemsize) > _LARGEST_BYTES:
             title = f"`{name}` would have {elements:,} elements, which is too many"
             raise NetError(Diagnostic("E0403", title, help="give smaller sizes with `--size NAME=SIZE`"))
-        if dtype.kind == "f":
+        if name in session.ranges:
+            found[name] = within(rng, *session.ranges[name], shape, dtype)
+        elif dtype.kind == "f":
             found[name] = rng.standard_normal(shape).astype(dtype)
         elif dtype.kind == "b":
             found[name] = rng.random(shape) < 0.5

@@ -1,5 +1,6 @@
 """Inputs that a network may be given: one sampler that obeys types and facts, for validation, tests and benchmarks."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +24,9 @@ _MOVES = (Reshape, Transpose, Broadcast, Slice, Pick, Squeeze, Unsqueeze)
 
 #: How far above a wanted size a legal one is looked for.
 _NEAR = 33
+
+#: How far random integers go where nothing says it.
+_INTEGERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +88,21 @@ def smallest_sizes(graph: Graph) -> dict[str, int]:
 
 
 def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
-    """Inputs of the given sizes: floats from N(0, 1), bools fair, integers within the tables they point into.
+    """Inputs of the given sizes: floats from N(0, 1), bools fair, integers within the tables they point into; what has
+    a range, evenly within it.
 
     Shapes: each input's, at `sizes`.
     """
     rng = np.random.default_rng(seed)
     bounds = integer_bounds(graph)
+    ranges = {r.name: (r.low, r.high) for r in graph.ranges}
     inputs: dict[str, Array] = {}
     for name, value in graph.inputs:
         shape = tuple(size.evaluate(sizes) for size in value.type.sizes)
         dtype = value.type.dtype
-        if dtype.kind == "bool":
+        if name in ranges:
+            inputs[name] = within(rng, *ranges[name], shape, storage_dtype(dtype.storage.name))
+        elif dtype.kind == "bool":
             mask = rng.random(shape) < 0.7
             if mask.ndim and mask.shape[-1]:
                 mask[..., 0] = True
@@ -102,7 +110,7 @@ def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict
         elif dtype.is_float:
             inputs[name] = rng.standard_normal(shape).astype(storage_dtype(dtype.name))
         else:
-            limit, is_length = 16, False
+            limit, is_length = _INTEGERS, False
             found = list(bounds.get(value, ()))
             if dtype.table is not None:
                 found.append(Bound(dtype.table.size, False))
@@ -112,6 +120,24 @@ def sample_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> dict
             top = limit + 1 if is_length else max(limit, 1)
             inputs[name] = rng.integers(0, top, shape).astype(storage_dtype(dtype.storage.name))
     return inputs
+
+
+def within(
+    rng: np.random.Generator, low: float, high: float, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+) -> Array:
+    """Values spread evenly over a range; over a half-open one as the distance of a normal from its end."""
+    if dtype.kind != "f":
+        least = math.ceil(low) if math.isfinite(low) else math.floor(min(high, 0)) - _INTEGERS
+        most = math.floor(high) if math.isfinite(high) else math.ceil(max(low, 0)) + _INTEGERS
+        return rng.integers(least, most, shape, endpoint=True).astype(dtype)
+    if math.isinf(low) and math.isinf(high):
+        drawn = rng.standard_normal(shape)
+    elif math.isinf(low) or math.isinf(high):
+        drawn = np.abs(rng.standard_normal(shape))
+        drawn = low + drawn if math.isinf(high) else high - drawn
+    else:
+        drawn = rng.uniform(low, high, shape)
+    return np.asarray(drawn.astype(dtype))
 
 
 def storage_dtype(name: str) -> np.dtype[np.generic]:

@@ -38,7 +38,7 @@ def specialize(graph: Graph, weights: Weights, bound: Mapping[str, Array]) -> tu
             constant, because other inputs take part, or an output would be.
     """
     graph = with_sizes(graph, _sizes(graph, bound))
-    _check_indices(graph, bound)
+    _check_values(graph, bound)
     arrays = {name: np.asarray(array) for name, array in bound.items()}
     fixed = _Fixed(graph, bound)
     frontier = fixed.frontier()
@@ -71,8 +71,13 @@ def _sizes(graph: Graph, bound: Mapping[str, Array]) -> dict[str, int]:
     return {name: size for name, size in found.items() if name in graph.free_dims}
 
 
-def _check_indices(graph: Graph, bound: Mapping[str, Array]) -> None:
-    """Raises: NetError: E0602: an index that its table does not have, or a table of any size."""
+def _check_values(graph: Graph, bound: Mapping[str, Array]) -> None:
+    """Raises: NetError: E0602: a value outside its range, an index outside its table, or a table of any size."""
+    for r in graph.ranges:
+        array = np.asarray(bound.get(r.name, []))
+        if array.size and not (r.low <= array.min() and array.max() <= r.high):
+            found = f"{array.min():g} to {array.max():g}"
+            raise NetError(Diagnostic("E0602", f"`{r.name}` lies in {r.low:g}..{r.high:g}, found {found}"))
     for name, value in graph.inputs:
         table = value.type.dtype.table
         if table is None or name not in bound:
@@ -207,7 +212,8 @@ def _without(graph: Graph, bound: Mapping[str, Array], fixed: _Fixed, values: Ma
     kept.reverse()
     read = _read(kept) | live
     params = tuple(p for p in graph.params if p.value in read or p.value not in before)
-    made = replace(graph, inputs=inputs, nodes=tuple(kept), params=(*params, *consts), taps=taps)
+    ranges = tuple(r for r in graph.ranges if r.name not in bound)
+    made = replace(graph, inputs=inputs, nodes=tuple(kept), params=(*params, *consts), taps=taps, ranges=ranges)
     stay = set(kept)
     touched = {node.instance for node in graph.nodes if node not in stay}
     changed = frozenset(row for index in touched for row in ancestors(graph.instances, index))

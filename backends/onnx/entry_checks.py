@@ -1,5 +1,7 @@
 """Checks of arrays against the inputs of a model: names, element types, sizes, what holds of them, and indices."""
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,6 +157,26 @@ def check_indices(tables: Mapping[str, str], arrays: Mapping[str, Array], sizes:
         for index in (int(array.min()), int(array.max())):
             if not 0 <= index < size:
                 raise NetError(Diagnostic("E0814", f"`{name}` holds indices below {size}, found {index}"))
+
+
+def check_ranges(ranges: Mapping[str, tuple[float, float]], arrays: Mapping[str, Array]) -> None:
+    """Raises: NetError: E0814: a value outside the range that the network's header states."""
+    for name, ends in ranges.items():
+        array = arrays[name]
+        if array.size == 0:
+            continue
+        low, high = np.asarray(ends, array.dtype if array.dtype.kind == "f" else np.float64)
+        if not (low <= array.min() and array.max() <= high):
+            found = f"{array.min():g} to {array.max():g}"
+            raise NetError(Diagnostic("E0814", f"`{name}` lies in {ends[0]:g}..{ends[1]:g}, found {found}"))
+
+
+def read_ranges(text: str) -> dict[str, tuple[float, float]]:
+    """From the metadata, `{"gamma": [0.0, null]}`: an end that is not there is infinite."""
+    return {
+        name: (-math.inf if low is None else low, math.inf if high is None else high)
+        for name, (low, high) in json.loads(text).items()
+    }
 
 
 def _settle(size: Dim, found: int, sizes: dict[str, int]) -> bool:

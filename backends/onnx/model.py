@@ -1,6 +1,7 @@
 """A graph and its weights become an ONNX model."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -61,10 +62,13 @@ def build(
 
 
 def _metadata(graph: Graph) -> dict[str, str]:
-    """What a runtime needs to check at entry: facts about sizes, and the tables that indices point into."""
+    """What a runtime needs to check at entry: facts about sizes, ranges of values, tables that indices point into."""
     found = {"netdsl.version": version("netdsl")}
     relations = [f"{left} {op} {right}" for op, left, right in graph.facts.items]
     tables = {name: str(v.type.dtype.table.size) for name, v in graph.inputs if v.type.dtype.table is not None}
+    ranges = {r.name: [None if math.isinf(end) else end for end in (r.low, r.high)] for r in graph.ranges}
+    if ranges:
+        found["netdsl.ranges"] = json.dumps(ranges)
     if relations:
         found["netdsl.where"] = json.dumps(relations)
     if tables:

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.backends.onnx.entry_checks import Port, as_arrays, check_facts, check_indices, check_types
+from netdsl.backends.onnx.entry_checks import (
+    Port,
+    as_arrays,
+    check_facts,
+    check_indices,
+    check_ranges,
+    check_types,
+    read_ranges,
+)
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.reading import open_regular
 from netdsl.structs import taken_apart
@@ -61,6 +69,7 @@ class Session:
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._relations = json.loads(self.metadata.get("netdsl.where", "[]"))
+        self.ranges = read_ranges(self.metadata.get("netdsl.ranges", "{}"))
         self._tables = json.loads(self.metadata.get("netdsl.indices", "{}"))
 
     @classmethod
@@ -113,6 +122,7 @@ class Session:
         sizes = check_types(self.inputs, arrays)
         check_facts(self._relations, sizes)
         check_indices(self._tables, arrays, sizes)
+        check_ranges(self.ranges, arrays)
         try:
             results = self._session.run(None, {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         except _errors() as error:

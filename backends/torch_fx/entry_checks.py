@@ -11,6 +11,7 @@ from torch import fx, nn
 from netdsl.backends.torch_fx.dtypes import torch_dtype, type_name
 from netdsl.backends.torch_fx.sizes import SizePlan
 from netdsl.dims import Dim, Facts
+from netdsl.ir import Graph
 from netdsl.tensor_type import DType, TensorType
 
 #: A polynomial over numbered sizes in plain tuples, which compilers can trace: (coefficient, factors) of each term.
@@ -36,6 +37,7 @@ class _Tests:
         computed: (input, axis, size) of axes whose size is an expression.
         facts:   (operator, left, right, text, slots of its symbols).
         tables:  (input, size that its indices stay below).
+        ranges:  (input, low, high) of values.
     """
 
     symbols: tuple[str, ...]
@@ -47,26 +49,27 @@ class _Tests:
     computed: tuple[tuple[int, int, Polynomial], ...]
     facts: tuple[tuple[Callable[[int, int], bool], Polynomial, Polynomial, str, tuple[int, ...]], ...]
     tables: tuple[tuple[int, Polynomial], ...]
+    ranges: tuple[tuple[int, float, float], ...]
 
 
 class EntryChecks(nn.Module):
     """A leaf at the start of a module that raises `InputError` for an argument of another type.
 
     Rank, element type, constant sizes, equal symbols and the network's `where` facts are read from shapes, so that
-    compilers turn them into guards. The range of `idx` values is tested in eager mode on the CPU only.
+    compilers turn them into guards. Values (those of `idx`, and ranges) are tested in eager mode on the CPU only.
     """
 
     _is_impure = True
     anchor: torch.Tensor
 
-    def __init__(self, inputs: Sequence[tuple[str, TensorType]], facts: Facts, own: DType | None) -> None:
+    def __init__(self, graph: Graph, own: DType | None) -> None:
         super().__init__()
-        self.names = tuple(name for name, _ in inputs)
-        self.types = tuple(t for _, t in inputs)
+        self.names = tuple(name for name, _ in graph.inputs)
+        self.types = tuple(value.type for _, value in graph.inputs)
         self.kinds = tuple(
-            (torch_dtype(t.dtype), t.rank, own is not None and t.dtype.name == own.name) for _, t in inputs
+            (torch_dtype(t.dtype), t.rank, own is not None and t.dtype.name == own.name) for t in self.types
         )
-        self.tests = _tests(self.types, facts)
+        self.tests = _tests(self.types, graph.facts, [(self.names.index(r.name), r.low, r.high) for r in graph.ranges])
         self.register_buffer("anchor", torch.empty(0, dtype=torch_dtype(own) if own else None), persistent=False)
 
     def forward(self, *tensors: Any) -> None:
@@ -85,6 +88,9 @@ class EntryChecks(nn.Module):
                 self._refuse(tensors, index, f": axis {axis} is {size}, found {tensors[index].shape[axis]}")
         if tests.symbols:
             self._check_sizes(tests, tensors)
+        if tests.ranges and not torch.compiler.is_compiling():
+            for index, low, high in tests.ranges:
+                self._check_range(self.names[index], tensors[index], low, high)
 
     def _check_sizes(self, tests: _Tests, tensors: tuple[torch.Tensor, ...]) -> None:
         sizes = [0] * len(tests.symbols)
@@ -120,6 +126,15 @@ class EntryChecks(nn.Module):
             if not 0 <= found < size:
                 raise InputError(f"`{name}` holds indices below {size}, found {found}")
 
+    def _check_range(self, name: str, tensor: torch.Tensor, low: float, high: float) -> None:
+        if tensor.numel() == 0 or not is_concrete(tensor):
+            return
+        least, most = torch.aminmax(tensor.detach())
+        ends = torch.tensor([low, high], dtype=tensor.dtype if tensor.is_floating_point() else torch.float64)
+        if not (ends[0] <= least and most <= ends[1]):
+            shown = f"{least.item():g} to {most.item():g}"
+            raise InputError(f"`{name}` lies in {low:g}..{high:g}, found {shown}")
+
     def _refuse_size(self, tensors: Sequence[object], index: int, axis: int, value: str) -> NoReturn:
         found = tensors[index]
         assert isinstance(found, torch.Tensor)
@@ -150,7 +165,7 @@ def is_concrete(tensor: torch.Tensor) -> bool:
     )
 
 
-def _tests(types: Sequence[TensorType], facts: Facts) -> _Tests:
+def _tests(types: Sequence[TensorType], facts: Facts, ranges: Sequence[tuple[int, float, float]]) -> _Tests:
     plan = SizePlan(types, facts)
     slots = {name: slot for slot, name in enumerate(plan.solutions)}
     sources = {s.source: name for name, s in plan.solutions.items() if s.source is not None}
@@ -203,6 +218,7 @@ def _tests(types: Sequence[TensorType], facts: Facts) -> _Tests:
         tuple(computed),
         tuple(relations),
         tuple(tables),
+        tuple(ranges),
     )
 
 

@@ -47,7 +47,7 @@ def build_module(
     tensors = {p.path: _tensor(p, params) for p in graph.params}
     emitter = ModuleEmitter(Network(graph, LOWERINGS, own), {attribute_path(path).split(".")[0] for path in tensors})
     inputs = placeholders(emitter, graph)
-    checks = emitter.add_module("checks", EntryChecks([(n, v.type) for n, v in graph.inputs], graph.facts, own))
+    checks = emitter.add_module("checks", EntryChecks(graph, own))
     if inputs:
         emitter.call_module(checks, *inputs)
     read = [_read(emitter, p, tensors[p.path]) for p in graph.params]

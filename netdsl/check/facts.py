@@ -3,6 +3,7 @@
 from netdsl import syntax as s
 from netdsl.check.body import Body
 from netdsl.check.origins import places, size_label
+from netdsl.check.ranges import is_of_values
 from netdsl.check.report import Mistake, Silent, mistake
 from netdsl.check.statics import COMPARISON, plain
 from netdsl.check.values import POISON, CheckValue, DimValue, describe
@@ -13,7 +14,9 @@ Relation = tuple[RelationOp, Dim, Dim]
 
 
 def relations(body: Body, fact: s.Fact) -> list[Relation] | bool:
-    """A fact as relations between sizes, or its truth where it is about statics only."""
+    """A fact as relations between sizes, or its truth where it is about statics only; nothing where about values."""
+    if body.header is not None and is_of_values(body.header, fact):
+        return []
     if fact.low is not None and fact.high is not None:
         value = body.evaluate(fact.value)
         low, high = body.evaluate(fact.low), body.evaluate(fact.high)

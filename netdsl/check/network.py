@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from netdsl import syntax as s
 from netdsl.check import statics
+from netdsl.check.assembled import assembled
 from netdsl.check.blocks import bind_static, check_template
 from netdsl.check.body import Body, DimOrigin
-from netdsl.check.builder import Builder, Template, tensors_in
+from netdsl.check.builder import Builder
 from netdsl.check.checker import Checker
-from netdsl.check.choices import open_choices
 from netdsl.check.claim_names import claim_mistakes
 from netdsl.check.facts import assume_where
 from netdsl.check.headers import check_edge, check_network
@@ -20,15 +21,15 @@ from netdsl.check.laws import as_network
 from netdsl.check.limits import Limits, Work
 from netdsl.check.modules import FileScope, Library
 from netdsl.check.names import check_function
+from netdsl.check.ranges import range_mistakes, value_ranges
 from netdsl.check.report import Mistake, Reporter, Silent, mistake, no_static, size_mistake
-from netdsl.check.results import result_fields
 from netdsl.check.scope import Scope
 from netdsl.check.types import dim_symbol, tensor_type, written_axes
 from netdsl.check.values import POISON, BlockRef, CheckValue, DimValue, ListValue, TensorValue, TupleValue
 from netdsl.collector import deep_recursion, paused_collection
 from netdsl.diagnostics import NetError
 from netdsl.dims import DimError, Facts
-from netdsl.ir import Decisions, Graph, Instance, Param, Update, Value
+from netdsl.ir import Decisions, Graph, Value
 from netdsl.record import dataclass
 from netdsl.source import Source, Span
 from netdsl.tensor_type import DTYPES, F32, DType
@@ -148,7 +149,7 @@ class Session:
         for own in reversed(sound):  # a block is mostly used by what stands below it
             if isinstance(own, s.Block) and own.kind != "network" and id(own) not in unnamed.used_blocks:
                 check_generic(unnamed, self.file, own)
-        for error in claim_mistakes(self.file):
+        for error in chain(range_mistakes(self.file), claim_mistakes(self.file)):
             if self.reporter.is_full:
                 break
             self.reporter.add(error.diagnostic)
@@ -185,7 +186,8 @@ def _network(
             checker.limits.check_params([p.type for p in template.params], header.name_span)
             checker.work.nodes += 0 if checker.training else template.size
             checker.limits.check_nodes(checker.work.nodes, header.name_span)
-            return _graph(template, body, decl, tensors, checker.training), bound, template.depends_on_mode
+            graph = assembled(template, body, header, tensors, value_ranges(body, header))
+            return graph, bound, template.depends_on_mode
         except Mistake as error:
             checker.reporter.add(error.diagnostic)
         except DimError as error:
@@ -289,47 +291,6 @@ def _size_names(written: s.TypeExpr) -> Iterator[s.Name]:
             pending += [e.right, e.left]
         elif isinstance(e, s.Paren):
             pending.append(e.inner)
-
-
-def _graph(template: Template, body: Body, decl: s.Block, tensors: Mapping[str, TensorValue], training: bool) -> Graph:
-    header = decl.header
-    named = {name: Value(t.type, name) for name, t in tensors.items()}
-    mapping = dict(zip(template.inputs, named.values(), strict=True))
-
-    def swap(values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return tuple(mapping.get(v, v) for v in values)
-
-    nodes = tuple(replace(n, operands=swap(n.operands)) for n in template.nodes)
-    fields = result_fields(header)
-    results = template.result.items if isinstance(template.result, TupleValue) else (template.result,)
-    outputs: list[tuple[str, Value]] = []
-    for index, ((name, _), value) in enumerate(zip(fields, results, strict=True)):
-        assert isinstance(value, TensorValue)
-        shown = name or ("output" if len(fields) == 1 else f"output_{index}")
-        outputs.append((shown, mapping.get(value.value, value.value)))
-    root = Instance(
-        -1,
-        template.block,
-        template.statics,
-        "",
-        header.span,
-        tuple(named.values()),
-        swap(tuple(tensors_in(template.result))),
-        template.digest,
-    )
-    return Graph(
-        header.name,
-        tuple(named.items()),
-        tuple(outputs),
-        tuple(Param(e.path, e.kind, e.value, e.init, None, e.span) for e in template.params),
-        nodes,
-        tuple(Update(p, mapping.get(v, v)) for p, v in template.updates),
-        tuple(replace(t, value=mapping.get(t.value, t.value)) for t in template.taps),
-        (root, *(replace(i, inputs=swap(i.inputs), outputs=swap(i.outputs)) for i in template.instances)),
-        body.builder.facts,
-        training,
-        open_choices(body, template.choices),
-    )
 
 
 def _check_modes(evaluation: Graph, training: Graph, decl: s.Block, reporter: Reporter) -> None:

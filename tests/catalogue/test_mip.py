@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import netdsl
+from netdsl.backends.torch_fx import InputError
 from tests.catalogue.training import train
 from tests.specs.catalogue import SPECS
 
@@ -22,6 +23,14 @@ def test_the_encoding_has_one_norm() -> None:
     encoded = net.reference({"gamma": gamma})["e"]
     np.testing.assert_allclose(np.square(encoded).sum(1), 7, atol=1e-6)
     assert 100 == len(np.unique(encoded.round(9), axis=0))
+
+
+def test_numbers_that_are_not_from_0_to_1_are_refused() -> None:
+    module = NETS["Mip"].torch()
+    module(torch.zeros(2, 1, 2), torch.tensor([[0.0], [1.0]]))
+    for outside in (-0.01, 1.01):
+        with pytest.raises(InputError, match=r"`gamma` lies in 0\.\.1"):
+            module(torch.zeros(2, 1, 2), torch.tensor([[0.5], [outside]]))
 
 
 def generated(name: str, gamma: np.ndarray, seed: int = 0) -> np.ndarray:
