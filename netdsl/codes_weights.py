@@ -25,7 +25,8 @@ CODES: dict[str, Code] = {
     ),
     "E0367": Code(
         "a state in a mapped call",
-        "A call with one set of weights for each row has no place for running statistics: all rows would write them.",
+        "A call with one set of weights for each row has no place for running statistics: all rows would write them. "
+        "Nor have the sequences of a beam search.",
         _net(_MADE.format(name="Normed"), header=_HYPER, before=_NORMED),
         _net(_MADE.format(name="One"), header=_HYPER, before=_ONE),
     ),

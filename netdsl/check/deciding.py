@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from netdsl.check.arguments import MacroCall
+from netdsl.check.arguments import Argument, MacroCall
 from netdsl.check.origins import shape_mistake
 from netdsl.check.report import mistake
+from netdsl.check.scope import Decision
 from netdsl.check.values import CheckValue, TensorValue, TupleValue
 from netdsl.dims import product
 from netdsl.ops.creation import DimValue, Iota
@@ -26,7 +27,7 @@ def decide(call: MacroCall) -> CheckValue:
     """`pick, score = decide(logits)`: an index into the last axis, and its log-probability under the logits.
 
     Greedy; with `noise=u`, uniform in 0 to 1 and shaped like the logits, a sample (Gumbel's way); the target where
-    the loop is given one.
+    the loop is given one; in a loop with `beam`, what its likeliest sequence chooses.
 
     Raises: Mistake E0362: it stands outside of a loop's body. E0323, E0330, E0217, E0218.
     """
@@ -39,23 +40,30 @@ def decide(call: MacroCall) -> CheckValue:
         raise mistake("E0323", "`decide` is written `decide(logits)` or `decide(logits, noise=u)`", span)
     given = slots["logits"]
     logits = body.tensor(given.value, given.span, what="`decide`")
-    target = loop.targets[loop.decided] if loop.decided < len(loop.targets) else None
-    loop.decided += 1
+    made = len(loop.decisions)
+    target = loop.targets[made] if made < len(loop.targets) else None
     scores = body.apply1(LogSoftmax(-1), (logits,), span, (given.span,))
-    if target is None and "noise" not in slots:
-        pick = body.apply1(ArgMax(-1), (logits,), span, (given.span,))
+    noise = slots["noise"].span if target is None and "noise" in slots else None
+    if target is None and noise is None:
+        pick = _index(body.apply1(ArgMax(-1), (logits,), span, (given.span,)), logits)
         score = body.apply1(ReduceMax((-1,)), (scores,), span)
-        return TupleValue((_index(pick, logits), score), ("pick", "score"))
-    if target is None:
-        u = body.tensor(slots["noise"].value, slots["noise"].span, like=logits.type.dtype, what="`noise`")
-        spread = u
-        for op in (Log(), Neg(), Log()):
-            spread = body.apply1(op, (spread,), span)
-        noisy = body.apply1(Sub(), (logits, spread), span, (given.span, slots["noise"].span))
-        target = _index(body.apply1(ArgMax(-1), (noisy,), span), logits)
-    place = body.apply1(Unsqueeze(-1), (target,), span)
-    found = body.apply1(TakeAlong(-1), (scores, place), span, (given.span, span))
-    return TupleValue((target, body.apply1(Squeeze(-1), (found,), span)), ("pick", "score"))
+    else:
+        pick = target or _sample(call, logits, slots["noise"])
+        place = body.apply1(Unsqueeze(-1), (pick,), span)
+        found = body.apply1(TakeAlong(-1), (scores, place), span, (given.span, span))
+        score = body.apply1(Squeeze(-1), (found,), span)
+    loop.decisions.append(Decision(scores, pick, score, span, noise))
+    return TupleValue((pick, score), ("pick", "score"))
+
+
+def _sample(call: MacroCall, logits: TensorValue, noise: Argument) -> TensorValue:
+    """An index of a choice, with the probability that the logits give it."""
+    body, span = call.body, call.span
+    spread = body.tensor(noise.value, noise.span, like=logits.type.dtype, what="`noise`")
+    for op in (Log(), Neg(), Log()):
+        spread = body.apply1(op, (spread,), span)
+    noisy = body.apply1(Sub(), (logits, spread), span, (call.arguments[0].span, noise.span))
+    return _index(body.apply1(ArgMax(-1), (noisy,), span), logits)
 
 
 def take_each(call: MacroCall) -> CheckValue:

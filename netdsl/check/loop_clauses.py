@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from netdsl import syntax as s
+from netdsl.check.beams import Beam, beam_of
 from netdsl.check.report import mistake
 from netdsl.check.values import DimValue, TensorValue, describe
 from netdsl.record import dataclass
@@ -31,6 +32,7 @@ class Clauses:
         targets:   how many of them, the last ones, are what `decide` picks.
         cut:       after how many steps gradients are cut; 0 for never.
         implicit:  the gradient is that of the fixed point, not of the steps to it.
+        beam:      none where one sequence of decisions is kept.
     """
 
     axis: int
@@ -41,12 +43,13 @@ class Clauses:
     length: TensorValue | None
     cut: int
     implicit: bool
+    beam: Beam | None
 
 
 #: The options of each kind of loop.
 _OPTIONS = {
     "scan": ("axis", "length", "reverse", "truncate"),
-    "decode": ("axis", "length", "truncate"),
+    "decode": ("axis", "length", "truncate", "beam"),
     "fixed_point": ("gradient",),
 }
 
@@ -79,15 +82,17 @@ def clauses_of(body: "Body", expr: s.Loop) -> Clauses:
     cut = body.static_int(options["truncate"].value, what="`truncate`") if "truncate" in options else 0
     if "truncate" in options and cut < 1:
         raise mistake("E0324", f"`truncate` needs at least 1 step, found {cut}", options["truncate"].span)
+    targets = [sequence.span for sequence in given if sequence.name is None]
     return Clauses(
         rank_axis,
         count,
         tuple(sequences),
-        sum(sequence.name is None for sequence in given),
+        len(targets),
         _reverse(body, options),
         None if length is None or lengths is None else body.tensor(lengths, length.span, like=I64, what="`length`"),
         cut,
         _is_implicit(options),
+        beam_of(body, options.get("beam"), targets),
     )
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from netdsl import syntax as s
 from netdsl.check import calls
 from netdsl.check.arguments import Argument
+from netdsl.check.beams import search
 from netdsl.check.builder import Builder, isolate
 from netdsl.check.carried import Carried, carried_of, following_of, keep_type
 from netdsl.check.loop_clauses import Clauses, clauses_of, step_of
 from netdsl.check.loop_states import LoopStates
 from netdsl.check.report import Silent, mistake
-from netdsl.check.scope import Scope
+from netdsl.check.scope import Decision, Scope
 from netdsl.check.values import BlockRef, CheckValue, InstanceRef, TensorValue, TupleValue, counted, describe
 from netdsl.ir import Node, Value
 from netdsl.ops.loop import Loop, has_rows, loop_results
@@ -35,12 +36,13 @@ class _Step:
     places: list[Span]
     yields: list[tuple[TensorValue, Span]]
     stop: TensorValue | None = None
+    decisions: "Sequence[Decision]" = ()
 
 
 def loop(body: "Body", expr: s.Loop) -> CheckValue:
     """Check a loop and append its node.
 
-    Raises: Mistake E0357 to E0362.
+    Raises: Mistake E0357 to E0362, and what `search` raises.
     """
     if expr.kind == "fixed_point" and expr.until is None:
         help = "write `fixed_point n from (..) until COND { .. }`"
@@ -107,7 +109,13 @@ def loop(body: "Body", expr: s.Loop) -> CheckValue:
         for at, (value, _) in enumerate(yields):
             result_types[at] = op.stacked(value.type, clauses.count.name)
     outputs = tuple(Value(t.without_names(), "loop") for t in result_types)
-    body.builder.append(Node(op, tuple(values), outputs, (expr.span,), 0, (region,)))
+    whole = Node(op, tuple(values), outputs, (expr.span,), 0, (region,))
+    replaced: tuple[Node, ...] = (whole,)
+    if clauses.beam is not None and not body.generic:
+        replaced, outputs = search(body, clauses.beam, whole, made.decisions, tuple(carried.places()), changed)
+        del body.builder.instances[first_instance:]
+    for node in replaced:
+        body.builder.append(node)
     shown = len(outputs) - len(changed)
     for state, output in zip(changed, outputs[shown:], strict=True):
         state.owner.states[state.path] = output
@@ -193,7 +201,7 @@ def _run_body(body: "Body", expr: s.Loop, clauses: Clauses, inside: list[TensorV
     finally:
         body.in_unlabelled_loop = outer_loop
     _check_clauses(expr, clauses, inner)
-    return _Step(following, places, inner.yields, stop)
+    return _Step(following, places, inner.yields, stop, inner.decisions)
 
 
 def _bind_states(body: "Body", inner: Scope) -> None:
@@ -223,8 +231,8 @@ def _check_clauses(expr: s.Loop, clauses: Clauses, inner: Scope) -> None:
 
     Raises: Mistake E0362.
     """
-    if expr.given is not None and clauses.targets and inner.decided != clauses.targets:
-        found = f"{counted(clauses.targets, 'target')} for {counted(inner.decided, 'decision')}"
+    if expr.given is not None and clauses.targets and len(inner.decisions) != clauses.targets:
+        found = f"{counted(clauses.targets, 'target')} for {counted(len(inner.decisions), 'decision')}"
         help = "give one for each `decide`; a sequence for another use has a name: `given (u=noise)`"
         raise mistake("E0362", f"`given` has {found}", expr.given.span, help=help)
     if expr.kind == "fixed_point" and inner.yields:

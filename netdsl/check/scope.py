@@ -28,14 +28,32 @@ class Binding:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice in the body of a loop.
+
+    Args:
+        scores: the log-probabilities of all choices, (rows.., n).
+        pick:   the index of the one that is taken.
+        score:  its log-probability, (rows..).
+        noise:  of a sample.
+    """
+
+    scores: TensorValue
+    pick: TensorValue
+    score: TensorValue
+    span: Span
+    noise: Span | None
+
+
 @dataclass(eq=False)
 class Scope:
     """One nested body. `is_loop` marks the body of a loop: assignments stop there.
 
     Args:
-        yields:  of the body of a loop, each with its place.
-        targets: what `decide` picks in a step, in order, where the loop is given it.
-        decided: how often the body decides.
+        yields:    of the body of a loop, each with its place.
+        targets:   what `decide` picks in a step, in order, where the loop is given it.
+        decisions: of the body of a loop.
     """
 
     parent: "Scope | None" = None
@@ -43,7 +61,7 @@ class Scope:
     names: dict[str, Binding] = field(default_factory=dict)
     yields: list[tuple[TensorValue, Span]] = field(default_factory=list)
     targets: list[TensorValue] = field(default_factory=list)
-    decided: int = 0
+    decisions: list[Decision] = field(default_factory=list)
 
     @property
     def loop(self) -> "Scope | None":

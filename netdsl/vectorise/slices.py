@@ -84,6 +84,10 @@ class Slices:
         inner._spans, inner._hint = self._spans, self._hint
         return inner
 
+    def stand(self, spans: tuple[Span, ...]) -> None:
+        """New nodes come from these places."""
+        self._spans = spans
+
     def translate(self, nodes: Sequence[Node], known: dict[Value, Slot]) -> None:
         """Append `nodes` over all slices; `known` gets the slots of their results.
 

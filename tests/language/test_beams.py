@@ -1,0 +1,210 @@
+"""R12: a beam search is that of plain Python, a wide one finds the best of all sequences, a narrow one is greedy."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from netdsl.api import Network
+from netdsl.ir_text import print_graph
+from tests.language.nets import Array, network, run
+
+#: A memory of what was chosen, told apart by random numbers; 0 ends.
+WORDS = """
+order, score, h, n = decode {steps}[{options}] from (h=x, n=zeros[B, dtype=i64]) {until} {{
+pick, score = decide(h @ w)
+h = tanh(h @ v + take(u, pick))
+n = n + 1
+yield pick, score
+}}
+"""
+HEADER = (
+    "(x: f32[B, 4], v: f32[4, 4], w: f32[4, {n}], u: f32[{n}, 4]) -> "
+    "(order: idx[{n}][B, {steps}], score: f32[B, {steps}], h: f32[B, 4], n: i64[B])"
+)
+ENDS = "until pick == 0"
+
+
+def words(width: int, steps: int = 5, choices: int = 4, until: str = ENDS, options: str = "") -> Network:
+    body = WORDS.format(steps=steps, options=f"beam={width}{options}", until=until)
+    return network(HEADER.format(n=choices, steps=steps), body)
+
+
+def numbers(rows: int, seed: int, choices: int = 4) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    shapes = {"x": (rows, 4), "v": (4, 4), "w": (4, choices), "u": (choices, 4)}
+    return {name: (1.5 * rng.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()}
+
+
+class Found(NamedTuple):
+    """One sequence: its log-probability, its choices with theirs, its memory, whether it has ended."""
+
+    total: float
+    picks: tuple[int, ...]
+    scores: tuple[float, ...]
+    h: Array
+    ended: bool
+
+
+def log_softmax(logits: Array) -> Array:
+    most = logits.max()
+    return logits - most - np.log(np.exp(logits - most).sum())
+
+
+def searched(
+    row: int, given: dict[str, Array], width: int, steps: int, *, ends: bool = True, shifts: Array | None = None
+) -> Found:
+    """A beam search over one row. `shifts` are added to the logits of each step."""
+    x, v, w, u = (given[name].astype(float) for name in "xvwu")
+    beam = [Found(0.0, (), (), x[row], False)]
+    for step in range(steps):
+        shift = 0 if shifts is None else shifts[row, step]
+        grown = []
+        for one in beam:
+            if one.ended:
+                grown.append(one)
+                continue
+            for pick, score in enumerate(log_softmax(one.h @ w + shift)):
+                h = np.tanh(one.h @ v + u[pick])
+                picks, scores = (*one.picks, pick), (*one.scores, score)
+                grown.append(Found(one.total + score, picks, scores, h, ends and pick == 0))
+        beam = sorted(grown, key=lambda one: -one.total)[:width]
+    return beam[0]
+
+
+def best_of_all(row: int, given: dict[str, Array], choices: int, steps: int) -> float:
+    """The largest log-probability of any sequence."""
+    x, v, w, u = (given[name].astype(float) for name in "xvwu")
+    found = []
+    for picks in itertools.product(range(choices), repeat=steps):
+        h, total = x[row], 0.0
+        for pick in picks:
+            total += log_softmax(h @ w)[pick]
+            h = np.tanh(h @ v + u[pick])
+            if pick == 0:
+                break
+        found.append(total)
+    return max(found)
+
+
+def expect(found: dict[str, Array], given: dict[str, Array], width: int, steps: int, *, ends: bool = True) -> None:
+    for row in range(len(given["x"])):
+        best = searched(row, given, width, steps, ends=ends)
+        made = len(best.picks)
+        np.testing.assert_array_equal(found["order"][row], [*best.picks, *[0] * (steps - made)])
+        np.testing.assert_allclose(found["score"][row], [*best.scores, *[0] * (steps - made)], atol=1e-5)
+        np.testing.assert_allclose(found["h"][row], best.h, atol=1e-5)
+        assert made == found["n"][row]
+
+
+def session(net: Network, folder: Path) -> Callable[[dict[str, Array]], dict[str, Array]]:
+    net.onnx(folder / "net.onnx")
+    made = ort.InferenceSession(folder / "net.onnx", providers=["CPUExecutionProvider"])
+    names = [output.name for output in made.get_outputs()]
+    return lambda given: dict(zip(names, made.run(None, given), strict=True))
+
+
+@pytest.mark.parametrize("until", [ENDS, ""], ids=["ends", "endless"])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 9])
+def test_a_search_is_that_of_plain_python(width: int, until: str, tmp_path: Path) -> None:
+    net = words(width, until=until)
+    in_onnx = session(net, tmp_path)
+    for rows, seed in ((1, 0), (1, 1), (4, 2), (9, 3), (0, 4)):
+        given = numbers(rows, seed)
+        expect(run(net, **given), given, width, 5, ends=bool(until))
+        expect(in_onnx(given), given, width, 5, ends=bool(until))
+
+
+def test_one_sequence_is_the_greedy_one() -> None:
+    greedy = network(HEADER.format(n=4, steps=5), WORDS.format(steps="5", options="axis=1", until=ENDS))
+    assert print_graph(greedy.graph) == print_graph(words(1).graph)
+    given = numbers(20, 0)
+    assert not np.array_equal(run(words(3), **given)["order"], run(greedy, **given)["order"])
+
+
+@pytest.mark.parametrize(("choices", "steps"), [(2, 5), (3, 3), (5, 2)])
+def test_a_wide_beam_finds_the_best_of_all_sequences(choices: int, steps: int) -> None:
+    net, given = words(choices ** (steps - 1), steps, choices), numbers(25, 5, choices)
+    found = run(net, **given)["score"].sum(1)
+    best = [best_of_all(row, given, choices, steps) for row in range(25)]
+    np.testing.assert_allclose(found, best, atol=1e-5)
+    narrow = run(words(2, steps, choices), **given)["score"].sum(1)
+    assert (narrow <= found + 1e-5).all()
+
+
+def test_any_number_of_steps_of_choices_and_of_rows(tmp_path: Path) -> None:
+    header = (
+        "(x: f32[B, 4], v: f32[4, 4], w: f32[4, N], u: f32[N, 4], t: f32[T]) -> "
+        "(order: idx[N][B, T], score: f32[B, T], h: f32[B, 4], n: i64[B]) where N >= 1"
+    )
+    net = network(header, WORDS.format(steps="T", options="beam=4", until=ENDS))
+    in_onnx = session(net, tmp_path)
+    for rows, choices, steps in ((1, 1, 3), (2, 2, 1), (3, 7, 6), (5, 3, 0), (1, 40, 9)):
+        given = numbers(rows, choices, choices)
+        for found in (run(net, **given, t=np.zeros(steps)), in_onnx(given | {"t": np.zeros(steps, np.float32)})):
+            expect(found, given, 4, steps)
+
+
+def test_each_row_has_its_own_length() -> None:
+    header = HEADER.format(n=4, steps=5).replace(") ->", ", length: i64[B]) ->", 1)
+    given, lengths = numbers(5, 7), [0, 1, 3, 5, 9]
+    for until in (ENDS, ""):
+        body = WORDS.format(steps=5, options="beam=3, length=length", until=until)
+        found = run(network(header, body), **given, length=lengths)
+        for row, length in enumerate(lengths):
+            steps = min(length, 5)
+            one = {name: value[row : row + 1] for name, value in found.items()}
+            assert not one["order"][:, steps:].any() and not one["score"][:, steps:].any()
+            one |= {name: one[name][:, :steps] for name in ("order", "score")}
+            expect(one, given | {"x": given["x"][row : row + 1]}, 3, steps, ends=bool(until))
+
+
+@pytest.mark.parametrize("until", [ENDS, ""], ids=["ends", "endless"])
+def test_rows_are_all_axes_but_the_last_and_steps_stand_where_the_loop_says(until: str) -> None:
+    def found(x: str, order: str, score: str, h: Array, options: str) -> dict[str, Array]:
+        body = "order, score, seen = decode 5[{}] from (h=x) {} {{\npick, score = decide(h @ w)\n"
+        body += "h = tanh(h @ v + take(u, pick))\nyield pick, score, h\n}}"
+        header = (
+            f"(x: {x}, v: f32[4, 4], w: f32[4, 3], u: f32[3, 4]) -> (order: {order}, score: {score}, seen: f32[{{}}])"
+        )
+        seen = {"f32[4]": "4, 5", "f32[B, 4]": "B, 4, 5", "f32[A, B, 4]": "A, B, 5, 4"}[x]
+        seen = "5, B, 4" if "axis=0" in options else seen
+        net = network(header.format(seen), body.format(f"beam=3{options}", until))
+        return run(net, **given | {"x": h})
+
+    given = numbers(6, 8, 3)
+    plain = found("f32[B, 4]", "idx[3][B, 5]", "f32[B, 5]", given["x"], ", axis=2")
+    expected = searched(2, given, 3, 5, ends=bool(until))
+    np.testing.assert_array_equal(plain["order"][2][: len(expected.picks)], expected.picks)
+    np.testing.assert_allclose(plain["seen"][2][:, len(expected.picks) - 1], expected.h, atol=1e-5)
+    first = found("f32[B, 4]", "idx[3][5, B]", "f32[5, B]", given["x"], ", axis=0")
+    one = found("f32[4]", "idx[3][5]", "f32[5]", given["x"][2], "")
+    two = found("f32[A, B, 4]", "idx[3][A, B, 5]", "f32[A, B, 5]", given["x"].reshape(2, 3, 4), ", axis=2")
+    for name, value in plain.items():
+        np.testing.assert_allclose(np.moveaxis(first[name], 0, -1), value, atol=1e-5)
+        np.testing.assert_allclose(one[name], value[2], atol=1e-5)
+        other = np.moveaxis(two[name], 2, -1) if name == "seen" else two[name]
+        np.testing.assert_allclose(other.reshape(value.shape), value, atol=1e-5)
+
+
+def test_what_all_sequences_share_has_no_sequences() -> None:
+    body = """
+order, at, t = decode 4[beam=3] from (h=x, t=10) given (s=s) {
+pick, _ = decide(h @ w + s)
+h = tanh(h @ v + take(u, pick))
+t = t + 1
+yield pick, t
+}
+"""
+    header = "(x: f32[B, 4], v: f32[4, 4], w: f32[4, 3], u: f32[3, 4], s: f32[B, 4, 3]) -> "
+    net = network(header + "(order: idx[3][B, 4], at: i64[4], t: i64)", body.replace("at, t =", "at, _, t ="))
+    given, s = numbers(5, 9, 3), np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    found = run(net, **given, s=s)
+    best = [searched(row, given, 3, 4, ends=False, shifts=s).picks for row in range(5)]
+    np.testing.assert_array_equal(found["order"], best)
+    np.testing.assert_array_equal(found["at"], [11, 12, 13, 14])
+    assert 14 == found["t"]
