@@ -1,4 +1,4 @@
-"""GPT-2's greedy continuation, with carried keys and values, is that of transformers' `generate`, token by token."""
+"""GPT-2's continuation, with carried keys and values, is that of transformers' `generate`, token by token."""
 
 from pathlib import Path
 
@@ -59,6 +59,42 @@ def check(folder: Path, vocab: int, width: int, depth: int, heads: int, lengths:
         assert gap(model, text, expected).min() > 1e-4, "no ties"
         np.testing.assert_array_equal(in_torch, expected.numpy())
         np.testing.assert_array_equal(session.run(None, {"ids": text.numpy()})[0], expected.numpy())
+
+
+def log_probability(model: transformers.GPT2LMHeadModel, text: torch.Tensor, new: torch.Tensor) -> np.ndarray:
+    """Of each continuation."""
+    with torch.no_grad():
+        logits = model(input_ids=torch.cat([text, new], 1)).logits[:, text.shape[1] - 1 : -1]
+    return logits.log_softmax(-1).gather(2, new[..., None]).sum((1, 2)).numpy()
+
+
+@pytest.mark.parametrize(("width", "new"), [(2, 1), (2, 12), (4, 24)])
+def test_a_small_model_searches_as_its_peer_does(width: int, new: int, tmp_path: Path) -> None:
+    """Beam scores of transformers are divided by the length, which is one length."""
+    sizes = 97, 48, 2, 4
+    model = peer(*sizes)
+    statics = dict(zip(("vocab", "D", "layers", "heads"), sizes, strict=True)) | {"new": new, "beam": width}
+    network = netdsl.load(SPECS / "text" / "gpt2_continued.net")["Gpt2Continued"].set(**statics)
+    weights = read_map(SPECS / "weights" / "gpt2_transformers.toml").load(
+        {k: v.numpy() for k, v in model.state_dict().items()}
+    )
+    network.onnx(tmp_path / "gpt2.onnx", weights=weights, validate=False)
+    session = onnxruntime.InferenceSession(tmp_path / "gpt2.onnx", providers=["CPUExecutionProvider"])
+    module = network.torch(weights=weights).eval()
+    ahead = 0
+    for rows, length in ((1, 3), (4, 1), (8, 17)):
+        text = torch.from_numpy(np.random.default_rng(length).integers(0, 97, (rows, length)))
+        asked = {"attention_mask": torch.ones_like(text), "max_new_tokens": new, "do_sample": False, "pad_token_id": 0}
+        with torch.no_grad():
+            found = model.generate(text, num_beams=width, **asked)[:, length:]
+            greedy = model.generate(text, **asked)[:, length:]
+            in_torch = module(text).numpy()
+        np.testing.assert_array_equal(in_torch, found.numpy())
+        np.testing.assert_array_equal(session.run(None, {"ids": text.numpy()})[0], found.numpy())
+        np.testing.assert_array_equal(network.reference({"ids": text.numpy()}, weights=weights)["continuation"], found)
+        gain = log_probability(model, text, found) - log_probability(model, text, greedy)
+        ahead += int((gain > 1e-3).sum())
+    assert (ahead > 0) is (new > 1)
 
 
 def test_a_small_model_continues_texts_as_its_peer_does(tmp_path: Path) -> None:
