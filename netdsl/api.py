@@ -135,6 +135,21 @@ class Network:
         made = Network(self.session, self.name, self.statics, {**self.decisions, **decide(self.graph, values)})
         return made, moved_weights(self.graph, made.graph, values)
 
+    def smooth(
+        self, weights: "Weights | nn.Module | str | Path | None" = None, *, seed: int = 0, validate: bool = True
+    ) -> "dict[str, NDArray[np.generic]]":
+        """The weights with hidden channels in an order in which neighbours are most alike; the network computes the
+        same, in training too.
+
+        Raises: NetError: E0601: the pass broke its promise, a bug of it.
+        """
+        from netdsl.passes.pipeline import run_pipeline
+        from netdsl.passes.smooth import Smooth
+
+        values = self.weights(weights, seed=seed)
+        step = Smooth((self.checked.train_graph,))
+        return dict(run_pipeline(self.graph, values, passes=(), bound=(step,), validate=validate).weights)
+
     def tap(self, *patterns: str) -> "Network":
         """The same network with labelled values as further outputs, named by their paths.
 

@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """The final graph, its weights, the ledger, and the sizes at which it was validated."""
+    """The final graph, the weights that it holds, the ledger, and the sizes at which it was validated."""
 
     graph: Graph
     weights: Weights
@@ -79,6 +79,7 @@ def run_pipeline(
     graph = runner.run(graph, passes)
     if weights:
         graph = runner.run(with_weights(graph, weights), bound)
+        weights = {p.path: np.asarray(p.data) for p in graph.params if p.data is not None}
     return PipelineResult(graph, weights, tuple(runner.rows), runner.sizes)
 
 
@@ -120,7 +121,8 @@ class _Runner:
                 verify(result.graph, instances=self._validate)
             if result.graph is not graph and self._validate:
                 if validator is None:
-                    validator = Validator(graph, random_weights(graph.params, 0), budget_s=self._budget_s)
+                    unbound = (param for param in graph.params if param.data is None)
+                    validator = Validator(graph, random_weights(unbound, 0), budget_s=self._budget_s)
                     self.sizes = self.sizes or tuple(dict(s) for s in validator.sizes)
                 error = validator.check(step.name, result.graph, step.guarantee)
             counts = _count(graph), _count(result.graph)
