@@ -19,13 +19,9 @@ def shortest_order(distances: Floats) -> Order:
     Source: Held and Karp 1962; Croes 1958 (2-opt); Or 1976 (Or-opt).
     """
     given = np.arange(len(distances))
-    if len(distances) <= EXACT_SIZE:
-        found = [exact_order(distances)]
-    else:
-        found = [improved(start, distances) for start in (given, _nearest_neighbours(distances))]
-    best = min(found, key=lambda order: path_length(order, distances))
-    limit = path_length(given, distances)
-    return best if path_length(best, distances) < limit * (1 - 1e-9) else given
+    is_small = len(distances) <= EXACT_SIZE
+    found = exact_order(distances) if is_small else improved(_nearest_neighbours(distances), distances)
+    return found if path_length(found, distances) < path_length(given, distances) * (1 - 1e-9) else given
 
 
 def path_length(order: Order, distances: Floats) -> float:

@@ -114,19 +114,22 @@ def test_free_channels_of_random_networks_come_in_any_order() -> None:
     coverage, found, checked, refused = Coverage(), 0, 0, 0
     for seed in range(150):
         network = generate(seed, coverage)
-        graph, further = opened(network.graph, np.random.default_rng(seed))
+        graph, further = opened(network.training or network.graph, np.random.default_rng(seed))
         weights = {**network.weights, **further}
         groups = couple(graph)
         found += bool(free(groups))
         other = permuted(groups, weights, seed)
         for sample in network.samples:
             try:
-                expected = run(graph, sample.inputs, weights).outputs
+                expected = run(graph, sample.inputs, weights)
             except IndexError:  # the network makes indices of a float input, which now are others
                 refused += 1
                 continue
-            checked += len(expected)
-            assert not differs(expected, run(graph, sample.inputs, other).outputs), f"seed {seed}"
+            results = run(graph, sample.inputs, other)
+            checked += len(results.outputs)
+            assert not differs(expected.outputs, results.outputs), f"seed {seed}"
+            states = permuted(groups, {**weights, **expected.updates}, seed)
+            assert not differs({path: states[path] for path in expected.updates}, results.updates), f"seed {seed}"
     assert found >= 100 and checked >= 5000 and refused <= 20, (found, checked, refused)
 
 
