@@ -4,6 +4,7 @@ from torch.fx import Proxy
 
 from netdsl.backends.torch_fx.context import Emitter, Lower
 from netdsl.backends.torch_fx.pieces import PIECES
+from netdsl.dims import Dim, product
 from netdsl.ir import Node
 from netdsl.ops.base import Op
 from netdsl.ops.shape import Broadcast, Flip, Reshape, Squeeze, Transpose, Unsqueeze
@@ -17,7 +18,20 @@ def _reshape(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy
     free = [size for size in sizes if not size.is_const]
     if len(free) == 1 and all(size != 0 for size in sizes):
         return (x.reshape(tuple(size.value if size.is_const else -1 for size in sizes)),)
+    merged = _merged(node.operands[0].type.sizes, sizes)
+    if merged is not None:  # torch's scan has no gradient where a body is given a product of sizes
+        return (x.flatten(*merged),)
     return (x.reshape(e.shape(sizes)),)
+
+
+def _merged(old: tuple[Dim, ...], new: tuple[Dim, ...]) -> tuple[int, int] | None:
+    """The first and the last axis of a run that is one axis in `new`, where all others stay."""
+    more = len(old) - len(new)
+    for first in range(len(new) if more > 0 else 0):
+        last = first + more
+        if (*old[:first], product(old[first : last + 1]), *old[last + 1 :]) == new:
+            return first, last
+    return None
 
 
 def _transpose(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

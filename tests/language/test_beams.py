@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from netdsl.api import Network
 from netdsl.ir_text import print_graph
@@ -208,3 +210,36 @@ yield pick, t
     np.testing.assert_array_equal(found["order"], best)
     np.testing.assert_array_equal(found["at"], [11, 12, 13, 14])
     assert 14 == found["t"]
+
+
+@pytest.mark.parametrize("until", [ENDS, pytest.param("", marks=pytest.mark.long)], ids=["ends", "endless"])
+def test_a_search_compiles_once_and_exports_with_every_length(until: str) -> None:
+    header = (
+        "(x: f32[B, 4], v: f32[4, 4], w: f32[4, N], u: f32[N, 4], t: f32[T]) -> "
+        "(order: idx[N][B, T], score: f32[B, T], h: f32[B, 4], n: i64[B]) where N >= 1, T >= 1"
+    )
+    module = network(header, WORDS.format(steps="T", options="beam=3", until=until)).torch()
+    counter = CompileCounterWithBackend("aot_eager")
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend=counter, dynamic=True)
+
+    def given(rows: int, choices: int, steps: int) -> list[torch.Tensor]:
+        arrays = [*numbers(rows, steps, choices).values(), np.zeros(steps, np.float32)]
+        return [torch.from_numpy(a).requires_grad_() for a in arrays]
+
+    auto = torch.export.Dim.AUTO
+    free = ({0: auto}, None, {1: auto}, {0: auto}, {0: auto})
+    exported = torch.export.export(module, tuple(given(3, 6, 8)), dynamic_shapes=free).module()
+    for rows, choices, steps in ((3, 6, 8), (5, 7, 9), (7, 8, 3)):
+        leaves = [given(rows, choices, steps) for _ in range(2)]
+        results = [call(*values) for call, values in zip((module, compiled), leaves, strict=True)]
+        for found in (results[1], exported(*leaves[0])):
+            assert torch.equal(results[0][0], found[0]) and torch.equal(results[0][3], found[3])
+            torch.testing.assert_close(found[1], results[0][1], rtol=1e-5, atol=1e-5)
+        for result in results:
+            (result[1].sum() + result[2].square().sum()).backward()
+        for a, b in zip(*(values[:4] for values in leaves), strict=True):
+            assert a.grad is not None and a.grad.abs().sum() > 0
+            torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-4)
+    assert 1 == counter.frame_count
+    torch._dynamo.reset()
