@@ -160,7 +160,8 @@ CODES: dict[str, Code] = {
     ),
     "E0361": Code(
         "lengths or conditions of another form",
-        "`length` holds one i64 and `until` is one bool for each row of the carried values and of the yields.",
+        "`length` holds one i64 and `until` is one bool for each row of the carried values and of the yields. "
+        "What differs among the sequences of a `beam` begins with the rows of the decision.",
         _net(
             "y, _ = scan x[axis=1, length=n] from (h=zeros[B, 4]) {",
             "    h = h + x",
@@ -181,7 +182,8 @@ CODES: dict[str, Code] = {
     "E0362": Code(
         "a clause that does not fit its loop",
         "`fixed_point` needs `until` and yields nothing; `until` is a bool for each row; `given` has one target for "
-        "each `decide`; `decide` stands in a loop's body.",
+        "each `decide`; `decide` stands in a loop's body; a loop with `beam` decides once a step and is given no "
+        "target.",
         _net("h = fixed_point 4 from (h=x) {", "    h = h / 2", "}", "h"),
         _net("h = fixed_point 4 from (h=x) until sum[axis=1](abs(h)) < 1 {", "    h = h / 2", "}", "h"),
     ),
