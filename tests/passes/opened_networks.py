@@ -11,6 +11,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.elementwise import Cast, Mul
 from netdsl.ops.reduction import ReduceSum
 from netdsl.tensor_type import F32, Axis, TensorType
+from tests.random_networks.generate import rooted
 
 
 def opened(graph: Graph, rng: np.random.Generator) -> tuple[Graph, dict[str, NDArray[np.float64]]]:
@@ -56,6 +57,6 @@ def opened(graph: Graph, rng: np.random.Generator) -> tuple[Graph, dict[str, NDA
         outputs=tuple(outputs),
         params=(*graph.params, *params),
         nodes=(*before, *graph.nodes, *after),
-        instances=(),
+        instances=graph.instances[1:],
     )
-    return made, weights
+    return rooted(made), weights

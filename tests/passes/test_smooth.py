@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import netdsl
 from netdsl.api import Network
+from netdsl.backends.reference.execute import run
 from netdsl.diagnostics import NetError
 from netdsl.ir import Graph
 from netdsl.passes.channel_order import exact_order, improved, path_length, shortest_order
@@ -21,12 +22,16 @@ from netdsl.passes.coupling import Group, couple
 from netdsl.passes.fold_constants import FoldConstants
 from netdsl.passes.pipeline import DEFAULT, run_pipeline, with_weights
 from netdsl.passes.smooth import Smooth, total_variation
+from netdsl.passes.validation import relative_error
 from netdsl.sampling import sample_inputs, sample_sizes
 from netdsl.verify import verify
 from netdsl.weights import random_weights
 from tests.catalogue.digits import accuracy, digits
 from tests.catalogue.training import one_thread, train
+from tests.passes.opened_networks import opened
 from tests.passes.wrong_rewrites import Wrong
+from tests.random_networks.coverage import Coverage
+from tests.random_networks.generate import generate
 
 Array = NDArray[Any]
 MLP = """network Net(x: f32[B, 64]) -> y: f32[B, 10] {
@@ -210,6 +215,23 @@ def test_the_runner_finds_a_parameter_that_was_forgotten() -> None:
     graph = net_of(MLP).graph
     with pytest.raises(NetError, match="E0601"):
         run_pipeline(graph, random_weights(graph.params, 5), passes=(), bound=(Wrong(forgets),), budget_s=1.0)
+
+
+def test_random_networks_compute_the_same() -> None:
+    """Inputs and outputs are opened, so that more is free; element types and loops are of all kinds."""
+    coverage, fired = Coverage(), 0
+    for seed in range(70):
+        network = generate(seed, coverage)
+        graph, further = opened(network.graph, np.random.default_rng(seed))
+        graph = with_weights(graph, {**network.weights, **further})
+        result = Smooth().run(graph)
+        verify(result.graph)
+        fired += result.fired > 0
+        for sample in network.samples if result.fired else ():
+            expected, found = (run(g, sample.inputs, {}).outputs for g in (graph, result.graph))
+            for name, array in expected.items():
+                assert relative_error(array, found[name]) <= 1e-7, f"seed {seed}"
+    assert fired >= 30, fired
 
 
 # --- orders ---
