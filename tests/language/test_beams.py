@@ -243,3 +243,47 @@ def test_a_search_compiles_once_and_exports_with_every_length(until: str) -> Non
             torch.testing.assert_close(b.grad, a.grad, rtol=1e-4, atol=1e-4)
     assert 1 == counter.frame_count
     torch._dynamo.reset()
+
+
+def test_excluded_choices_never_come_back(tmp_path: Path) -> None:
+    """Sequences of a beam that is too wide reach states in which nothing may be chosen, and no number is left."""
+    body = """
+order, score = decode N[beam=40] from (h=x[:, 0], free=full[B, N, value=true, dtype=bool]) {
+pick, score = decide(select(free, sum[axis=-1](x * h[:, none]), -inf))
+h = h + take_each(x, pick)
+free = free & ~one_hot[N, dtype=bool](pick)
+yield pick, score
+}
+"""
+    net = network("(x: f32[B, N, 2]) -> (order: idx[N][B, N], score: f32[B, N]) where N >= 1", body)
+    x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)
+    for found in (run(net, x=x), session(net, tmp_path)({"x": x})):
+        for row in range(6):
+            totals = []
+            for order in itertools.permutations(range(4)):
+                h, free, total = x[row, 0].astype(float), np.ones(4, bool), 0.0
+                for pick in order:
+                    total += log_softmax(np.where(free, x[row] @ h, -np.inf))[pick]
+                    h, free[pick] = h + x[row, pick], False
+                totals.append((total, order))
+            np.testing.assert_allclose(found["score"][row].sum(), max(totals)[0], atol=1e-5)
+            assert tuple(found["order"][row]) == max(totals)[1]
+
+
+def test_a_search_stands_in_a_loop_and_loops_stand_in_a_search(tmp_path: Path) -> None:
+    header = "(x: f32[B, T, 4], v: f32[4, 4], w: f32[4, 3], u: f32[3, 4]) -> (order: idx[3][B, T, 4], h: f32[B, 4])"
+    outer = "order, h = scan x[axis=1] from (h=zeros[B, 4]) {{\no, g = decode 4[beam=2] from (g=h + x) {until} {{\n"
+    inner = "pick, _ = decide(g @ w)\n{turns}\nyield pick\n}}\nh = g\nyield o\n}}"
+    turns = "_, g = scan 1[axis=1] from (g=g) {\ng = tanh(g @ v + take(u, pick))\nyield g\n}"
+    given = numbers(3, 1, 3) | {"x": np.random.default_rng(3).normal(size=(3, 5, 4)).astype(np.float32)}
+    for until in (ENDS, ""):
+        net = network(header, (outer + inner).format(until=until, turns=turns))
+        for found in (run(net, **given), session(net, tmp_path)(given)):
+            for row in range(3):
+                h = np.zeros(4)
+                for step in range(5):
+                    start = h + given["x"][:, step].astype(float)
+                    best = searched(row, given | {"x": start}, 2, 4, ends=bool(until))
+                    np.testing.assert_array_equal(found["order"][row, step][: len(best.picks)], best.picks)
+                    h = best.h
+                np.testing.assert_allclose(found["h"][row], h, atol=1e-5)
