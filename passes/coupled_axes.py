@@ -139,9 +139,9 @@ class Axes:
         if a is b:
             return
         if isinstance(b, Run):
-            _bind(b, a)
+            self._bind(b, a)
         elif isinstance(a, Run):
-            _bind(a, b)
+            self._bind(a, b)
         elif isinstance(a, Nested) and isinstance(b, Nested):
             self._tie_nested(list(a.parts), list(b.parts))
         else:
@@ -150,6 +150,14 @@ class Axes:
     def equal(self, a: Dim, b: Dim) -> bool:
         """Whether the sizes are surely the same."""
         return a == b or self.facts.prove_eq(a, b) is True
+
+    def _bind(self, run: Run, term: Term) -> None:
+        if any(inner is run for inner in runs(term)):
+            return self._misfit([term])
+        run.image = term
+        if run.pin is not None:
+            _fix([term], run.pin)
+        return None
 
     def _misfit(self, terms: Iterable[Term]) -> None:
         self.fix(terms, "takes them apart in a way that does not fit another")
@@ -167,7 +175,7 @@ class Axes:
                 (left if is_longer else right).insert(0, pieces[1])
                 a, b = (pieces[0], b) if is_longer else (a, pieces[0])
             self.tie(a, b)
-        return None
+        return self._misfit([*left, *right])
 
     def _tie_nested(self, left: list[Term], right: list[Term]) -> None:
         while left and right:
@@ -189,20 +197,6 @@ def _fix(terms: Iterable[Term], pin: Pin) -> None:
     for term in terms:
         for run in runs(resolved(term)):
             run.pin = run.pin or pin
-
-
-def _bind(run: Run, term: Term) -> None:
-    """The run is the term, and a pin of either is one of both."""
-    pin = run.pin
-    if isinstance(term, Run):
-        pin = pin or term.pin
-    is_inside = any(inner is run for inner in runs(term))
-    if is_inside:
-        pin = pin or Pin("they are a part of themselves")
-    else:
-        run.image = term
-    if pin is not None:
-        _fix([term], pin)
 
 
 def _first(terms: list[Term], kind: type[Joined | Nested]) -> Term:

@@ -27,7 +27,7 @@ def opened(graph: Graph, rng: np.random.Generator) -> tuple[Graph, dict[str, NDA
         """A parameter that has the value's axes of constant size."""
         sizes = [size if size.is_const else Dim.of(1) for size in value.type.sizes]
         found = Value(TensorType(value.type.dtype, tuple(Axis(None, size) for size in sizes)))
-        params.append(Param(path, "param", found, Init("normal")))
+        params.append(Param(path, "param", found, Init("normal", (("mean", 0.0), ("std", 1.0)))))
         weights[path] = rng.standard_normal([size.value for size in sizes])
         return found
 

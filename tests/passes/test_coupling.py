@@ -18,8 +18,10 @@ from netdsl.passes.coupling import Group, Place, couple
 from netdsl.passes.coupling_rules import RULES
 from netdsl.sampling import sample_inputs, sample_sizes
 from netdsl.tensor_type import BF16
+from netdsl.verify import verify
 from netdsl.weights import random_weights
 from tests.ops.harness import _assignments, _case, _fix_op, _fix_type, one_node
+from tests.passes.moved_axes import MovedAxes
 from tests.passes.opened_networks import opened
 from tests.random_networks.coverage import Coverage
 from tests.random_networks.generate import generate
@@ -131,6 +133,20 @@ def test_free_channels_of_random_networks_come_in_any_order() -> None:
             states = permuted(groups, {**weights, **expected.updates}, seed)
             assert not differs({path: states[path] for path in expected.updates}, results.updates), f"seed {seed}"
     assert found >= 100 and checked >= 5000 and refused <= 20, (found, checked, refused)
+
+
+def test_axes_taken_apart_and_put_together_keep_their_channels() -> None:
+    """Sizes have many factors, so that blocks of blocks come about."""
+    found = 0
+    for seed in range(250):
+        graph = MovedAxes(seed).graph
+        verify(graph)
+        groups = couple(graph)
+        found += any(at.extent > 1 or at.blocks or at.start for group in free(groups) for at in group.places)
+        weights = random_weights(graph.params, seed)
+        expected = run(graph, {}, weights).outputs
+        assert not differs(expected, run(graph, {}, permuted(groups, weights, seed)).outputs), f"seed {seed}"
+    assert found >= 200, found
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
