@@ -1,6 +1,8 @@
 """A network with its inputs and outputs opened: parameters stand between them and the rest, so that channels are free."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,13 @@ from netdsl.ops.elementwise import Cast, Mul
 from netdsl.ops.reduction import ReduceSum
 from netdsl.tensor_type import F32, Axis, TensorType
 from tests.random_networks.generate import rooted
+
+
+def nudged(weights: Mapping[str, NDArray[Any]], seed: int) -> dict[str, NDArray[Any]]:
+    """The weights, each a few roundings off: what changes under these is chaos, such as the cosine of 1e17."""
+    rng = np.random.default_rng(seed)
+    floats = {path: w for path, w in weights.items() if w.dtype.kind == "f"}
+    return {**weights, **{path: w * (1 + 2.0**-50 * rng.standard_normal(w.shape)) for path, w in floats.items()}}
 
 
 def opened(graph: Graph, rng: np.random.Generator) -> tuple[Graph, dict[str, NDArray[np.float64]]]:

@@ -28,7 +28,7 @@ from netdsl.verify import verify
 from netdsl.weights import random_weights
 from tests.catalogue.digits import accuracy, digits
 from tests.catalogue.training import one_thread, train
-from tests.passes.opened_networks import opened
+from tests.passes.opened_networks import nudged, opened
 from tests.passes.wrong_rewrites import Wrong
 from tests.random_networks.coverage import Coverage
 from tests.random_networks.generate import generate
@@ -227,10 +227,11 @@ def test_random_networks_compute_the_same() -> None:
         result = Smooth().run(graph)
         verify(result.graph)
         fired += result.fired > 0
+        weights = (data(graph), data(result.graph), nudged(data(graph), seed))
         for sample in network.samples if result.fired else ():
-            expected, found = (run(g, sample.inputs, {}).outputs for g in (graph, result.graph))
+            expected, found, near = (run(graph, sample.inputs, w).outputs for w in weights)
             for name, array in expected.items():
-                assert relative_error(array, found[name]) <= 1e-7, f"seed {seed}"
+                assert relative_error(array, found[name]) <= 1e-7 + 100 * relative_error(array, near[name]), seed
     assert fired >= 30, fired
 
 
