@@ -21,7 +21,7 @@ class Smooth:
     must hold data. A group that is pinned stays, with the reason.
 
     Args: modes: other graphs of the same network whose function is kept too, such as the one in training.
-    Source: Yang et al. 2024 (Neural Metamorphosis), section 3.3.
+    Source: Yang and Wang 2024 (Neural Metamorphosis).
     """
 
     modes: tuple[Graph, ...] = ()

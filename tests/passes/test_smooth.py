@@ -108,6 +108,8 @@ def test_three_backends_compute_the_same(name: str, tmp_path: Path) -> None:
     inputs = sample_inputs(net.graph, sample_sizes(net.graph, 3), 0)
     expected = net.reference(inputs, weights=weights)["y"]
     np.testing.assert_allclose(net.reference(inputs, weights=smooth)["y"], expected, atol=1e-5)
+    training = (run(net.checked.train_graph, inputs, w).outputs["y"] for w in (weights, smooth))
+    np.testing.assert_allclose(*training, atol=1e-5)
     with torch.no_grad():
         found = net.torch(weights=smooth).eval()(torch.from_numpy(inputs["x"]))
     np.testing.assert_allclose(found, expected, atol=1e-5)
