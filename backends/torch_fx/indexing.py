@@ -63,8 +63,7 @@ def _take(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, .
         return (x.index_select(op.axis, indices),)
     if op.axis == 0 and t.rank == 2 and t.dtype.is_float:
         return (e.call(torch.nn.functional.embedding, indices, x),)
-    taken = x.index_select(op.axis, indices.reshape(-1))
-    return (taken.reshape(e.shape(node.result.type.sizes)),)
+    return (x.index_select(op.axis, indices.reshape(-1)).unflatten(op.axis, indices.shape),)
 
 
 def _take_along(e: Emitter, node: Node, operands: tuple[Proxy, ...]) -> tuple[Proxy, ...]:

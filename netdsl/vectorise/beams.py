@@ -34,12 +34,14 @@ class _Chosen:
     """What one decision makes of the sequences, the best first, each value (k, rows..).
 
     Args:
-        parent: the place of the sequence that each one continues.
+        parent: the place of the sequence that each one continues, in its row.
+        source: the same place among all rows.
         total:  log-probabilities of the whole sequences; -inf where there are fewer of them.
         ended:  those that had ended, where they end by themselves.
     """
 
     parent: Value
+    source: Value
     pick: Value
     score: Value
     total: Value
@@ -68,7 +70,7 @@ class BeamSearch:
     facts: Facts
 
     def run(self) -> tuple[tuple[Node, ...], tuple[Value, ...]]:
-        """New nodes, and for each result of the loop that of the best sequence.
+        """New nodes, and each result of the loop as the best sequence has it.
 
         Raises: NotVectorised; OtherRows.
         """
@@ -169,7 +171,7 @@ class BeamSearch:
             slot = known.get(value)
             if slot is not None and slot.is_mapped:
                 self._require_rows(value, slot)
-                known[value] = Slot(self._of(s, slot.value, chosen.parent), True)
+                known[value] = Slot(self._of(s, slot.value, chosen.source), True)
         known |= {self.pick: Slot(chosen.pick, True), self.score: Slot(chosen.score, True)}
         s.translate(after, known)
         s.stand(self.node.spans)
@@ -194,7 +196,8 @@ class BeamSearch:
         size = s.emit(DimValue(count))
         found = (s.emit(FloorDiv(), at, size), s.emit(Mod(), at, size), s.emit(TakeAlong(last), scores, at), best)
         parent, pick, score, total = (s.moved(value, last, 0) for value in found)
-        return _Chosen(parent, pick, score, total, None if ended is None else self._of(s, ended, parent))
+        source = self._among_rows(s, parent)
+        return _Chosen(parent, source, pick, score, total, None if ended is None else self._of(s, ended, source))
 
     def _require_rows(self, value: Value, slot: Slot) -> None:
         """Raises: OtherRows."""
@@ -209,18 +212,25 @@ class BeamSearch:
             place = s.emit(Unsqueeze(-1), place)
         return place
 
-    def _of(self, s: Slices, x: Value, place: Value) -> Value:
-        """The sequences of `x` that stand at `place`, in each row.
+    def _among_rows(self, s: Slices, place: Value) -> Value:
+        """Of places of sequences in their rows, the places among the sequences of all rows.
 
-        Shapes: x (k, rows.., a..), place (i.., rows..) -> (i.., rows.., a..).
+        Shapes: place (i.., rows..) -> the same.
         """
-        if self._rows:
-            count = product(self._rows)
-            row = s.reshaped(s.emit(Iota(count)), self._rows)
-            place = s.emit(Add(), s.emit(Mul(), place, s.emit(DimValue(count))), row)
-            sizes = x.type.sizes
-            x = s.reshaped(x, (self.width * count, *sizes[1 + len(self._rows) :]))
-        return s.emit(Take(0), x, place)
+        if not self._rows:
+            return place
+        count = product(self._rows)
+        row = s.reshaped(s.emit(Iota(count)), self._rows)
+        return s.emit(Add(), s.emit(Mul(), place, s.emit(DimValue(count))), row)
+
+    def _of(self, s: Slices, x: Value, sources: Value) -> Value:
+        """What of `x` belongs to the sequences at these places among all rows.
+
+        Shapes: x (k, rows.., a..), sources (i.., rows..) -> (i.., rows.., a..).
+        """
+        lead = 1 + len(self._rows)
+        table = s.reshaped(x, (product(x.type.sizes[:lead]), *x.type.sizes[lead:]))
+        return s.emit(Take(0), table, sources)
 
     # --- from what stood at each place to what the best sequence was ------------------------------
 
@@ -235,8 +245,9 @@ class BeamSearch:
         found = [value for value, is_mapped in zip(yields, are_mapped, strict=True) if is_mapped]
         steps = [Value(v.type.with_axes(v.type.axes[1:]), v.hint) for v in (shifts, *found)]
         place = Value(TensorType(I64, rows), "place")
-        before = body.emit(Add(), place, self._of(body, steps[0], place))
-        results = (before, *(self._of(body, step, place) for step in steps[1:]))
+        source = self._among_rows(body, place)
+        shift, *stood = (self._of(body, step, source) for step in steps)
+        results = (body.emit(Add(), place, shift), *stood)
         op = Loop(0, whole.count, len(steps), 1, len(found), reverse=True)
         operands = (shifts, *found, s.emit(Full(self._rows, 0, I64)))
         chosen = iter(_loop(s, op, operands, Region((*steps, place), tuple(body.nodes), results)) if found else ())
