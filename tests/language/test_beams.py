@@ -287,3 +287,18 @@ def test_a_search_stands_in_a_loop_and_loops_stand_in_a_search(tmp_path: Path) -
                     np.testing.assert_array_equal(found["order"][row, step][: len(best.picks)], best.picks)
                     h = best.h
                 np.testing.assert_allclose(found["h"][row], h, atol=1e-5)
+
+
+@pytest.mark.parametrize("until", [ENDS, ""], ids=["ends", "endless"])
+def test_gradients_are_those_of_the_sequence_that_was_found(until: str) -> None:
+    header = HEADER.format(n=4, steps=5).replace(") ->", ", target: idx[4][B, 5]) ->", 1)
+    body = WORDS.format(steps=5, options="axis=1", until=f"{until} given target")
+    taught, free = network(header, body).torch(), words(4, until=until).torch()
+    leaves = [[torch.from_numpy(v).requires_grad_() for v in numbers(7, 2).values()] for _ in range(2)]
+    order, score, h, _ = free(*leaves[0])
+    _, same, other, _ = taught(*leaves[1], order)
+    torch.testing.assert_close(score, same)
+    for made in ((score, h), (same, other)):
+        (made[0].sum() + made[1].square().sum()).backward()
+    for a, b in zip(*leaves, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
