@@ -29,6 +29,13 @@ HEADER = (
     "(order: idx[{n}][B, {steps}], score: f32[B, {steps}], h: f32[B, 4], n: i64[B])"
 )
 ENDS = "until pick == 0"
+MOVES = "until abs(h[:, 1] - before.h[:, 1]) < 0.3"
+#: Whether a sequence ends, by its memory before a step and after it and by what it picked.
+STOPS: dict[str, Callable[[Array, Array, int], bool]] = {
+    ENDS: lambda before, h, pick: pick == 0,
+    MOVES: lambda before, h, pick: bool(abs(h[1] - before[1]) < 0.3),
+    "": lambda before, h, pick: False,
+}
 
 
 def words(width: int, steps: int = 5, choices: int = 4, until: str = ENDS, options: str = "") -> Network:
@@ -58,7 +65,7 @@ def log_softmax(logits: Array) -> Array:
 
 
 def searched(
-    row: int, given: dict[str, Array], width: int, steps: int, *, ends: bool = True, shifts: Array | None = None
+    row: int, given: dict[str, Array], width: int, steps: int, until: str = ENDS, shifts: Array | None = None
 ) -> Found:
     """A beam search over one row. `shifts` are added to the logits of each step."""
     x, v, w, u = (given[name].astype(float) for name in "xvwu")
@@ -73,7 +80,7 @@ def searched(
             for pick, score in enumerate(log_softmax(one.h @ w + shift)):
                 h = np.tanh(one.h @ v + u[pick])
                 picks, scores = (*one.picks, pick), (*one.scores, score)
-                grown.append(Found(one.total + score, picks, scores, h, ends and pick == 0))
+                grown.append(Found(one.total + score, picks, scores, h, STOPS[until](one.h, h, pick)))
         beam = sorted(grown, key=lambda one: -one.total)[:width]
     return beam[0]
 
@@ -93,9 +100,9 @@ def best_of_all(row: int, given: dict[str, Array], choices: int, steps: int) -> 
     return max(found)
 
 
-def expect(found: dict[str, Array], given: dict[str, Array], width: int, steps: int, *, ends: bool = True) -> None:
+def expect(found: dict[str, Array], given: dict[str, Array], width: int, steps: int, until: str = ENDS) -> None:
     for row in range(len(given["x"])):
-        best = searched(row, given, width, steps, ends=ends)
+        best = searched(row, given, width, steps, until)
         made = len(best.picks)
         np.testing.assert_array_equal(found["order"][row], [*best.picks, *[0] * (steps - made)])
         np.testing.assert_allclose(found["score"][row], [*best.scores, *[0] * (steps - made)], atol=1e-5)
@@ -110,15 +117,15 @@ def session(net: Network, folder: Path) -> Callable[[dict[str, Array]], dict[str
     return lambda given: dict(zip(names, made.run(None, given), strict=True))
 
 
-@pytest.mark.parametrize("until", [ENDS, ""], ids=["ends", "endless"])
+@pytest.mark.parametrize("until", STOPS, ids=["ends", "moves", "endless"])
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 9])
 def test_a_search_is_that_of_plain_python(width: int, until: str, tmp_path: Path) -> None:
     net = words(width, until=until)
     in_onnx = session(net, tmp_path)
     for rows, seed in ((1, 0), (1, 1), (4, 2), (9, 3), (0, 4)):
         given = numbers(rows, seed)
-        expect(run(net, **given), given, width, 5, ends=bool(until))
-        expect(in_onnx(given), given, width, 5, ends=bool(until))
+        expect(run(net, **given), given, width, 5, until)
+        expect(in_onnx(given), given, width, 5, until)
 
 
 def test_one_sequence_is_the_greedy_one() -> None:
@@ -162,7 +169,7 @@ def test_each_row_has_its_own_length() -> None:
             one = {name: value[row : row + 1] for name, value in found.items()}
             assert not one["order"][:, steps:].any() and not one["score"][:, steps:].any()
             one |= {name: one[name][:, :steps] for name in ("order", "score")}
-            expect(one, given | {"x": given["x"][row : row + 1]}, 3, steps, ends=bool(until))
+            expect(one, given | {"x": given["x"][row : row + 1]}, 3, steps, until)
 
 
 @pytest.mark.parametrize("until", [ENDS, ""], ids=["ends", "endless"])
@@ -180,7 +187,7 @@ def test_rows_are_all_axes_but_the_last_and_steps_stand_where_the_loop_says(unti
 
     given = numbers(6, 8, 3)
     plain = found("f32[B, 4]", "idx[3][B, 5]", "f32[B, 5]", given["x"], ", axis=2")
-    expected = searched(2, given, 3, 5, ends=bool(until))
+    expected = searched(2, given, 3, 5, until)
     np.testing.assert_array_equal(plain["order"][2][: len(expected.picks)], expected.picks)
     np.testing.assert_allclose(plain["seen"][2][:, len(expected.picks) - 1], expected.h, atol=1e-5)
     first = found("f32[B, 4]", "idx[3][5, B]", "f32[5, B]", given["x"], ", axis=0")
@@ -206,7 +213,7 @@ yield pick, t
     net = network(header + "(order: idx[3][B, 4], at: i64[4], t: i64)", body.replace("at, t =", "at, _, t ="))
     given, s = numbers(5, 9, 3), np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
     found = run(net, **given, s=s)
-    best = [searched(row, given, 3, 4, ends=False, shifts=s).picks for row in range(5)]
+    best = [searched(row, given, 3, 4, "", s).picks for row in range(5)]
     np.testing.assert_array_equal(found["order"], best)
     np.testing.assert_array_equal(found["at"], [11, 12, 13, 14])
     assert 14 == found["t"]
@@ -283,7 +290,7 @@ def test_a_search_stands_in_a_loop_and_loops_stand_in_a_search(tmp_path: Path) -
                 h = np.zeros(4)
                 for step in range(5):
                     start = h + given["x"][:, step].astype(float)
-                    best = searched(row, given | {"x": start}, 2, 4, ends=bool(until))
+                    best = searched(row, given | {"x": start}, 2, 4, until)
                     np.testing.assert_array_equal(found["order"][row, step][: len(best.picks)], best.picks)
                     h = best.h
                 np.testing.assert_allclose(found["h"][row], h, atol=1e-5)
