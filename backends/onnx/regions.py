@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.expansions import Expansions, expansions_of, lower_expansion
 from netdsl.backends.onnx.fused import FUSED, Call, fused_runs
+from netdsl.backends.onnx.grouped import Grouped, grouped_in, lower_grouped
 from netdsl.backends.onnx.loops import lower_loop, parts_of
 from netdsl.backends.onnx.recurrent import lower_recurrent
 from netdsl.backends.onnx.tables import TABLE
@@ -19,6 +20,8 @@ def lower_nodes(emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value,
     """
     runs = fused_runs(emitter, nodes, wanted)
     expanded = expansions_of(nodes, wanted)
+    grouped = grouped_in(nodes, wanted)
+    inner = expanded.inner.union(node for part in grouped.values() for node in part.nodes)
     at = 0
     while at < len(nodes):
         end = at + 1
@@ -29,7 +32,9 @@ def lower_nodes(emitter: GraphEmitter, nodes: Sequence[Node], names: dict[Value,
         else:
             if nodes[at] in expanded.products:
                 _expand(emitter, nodes[at], expanded, names)
-            elif nodes[at] not in expanded.inner:
+            elif nodes[at] in grouped:
+                _group(emitter, grouped[nodes[at]], names)
+            elif nodes[at] not in inner:
                 _lower_node(emitter, nodes[at], names)
         at = end
 
@@ -38,6 +43,13 @@ def _expand(emitter: GraphEmitter, node: Node, expanded: Expansions, names: dict
     with emitter.at(node.instance, node.spans):
         names[node.result] = lower_expansion(emitter, node, expanded, names)
         emitter.describe(names[node.result], node.result.type, node.result.hint)
+
+
+def _group(emitter: GraphEmitter, part: Grouped, names: dict[Value, str]) -> None:
+    last = part.nodes[-1]
+    with emitter.at(last.instance, last.spans):
+        names[last.result] = lower_grouped(emitter, part, names)
+        emitter.describe(names[last.result], last.result.type, last.result.hint)
 
 
 def _fuse(emitter: GraphEmitter, row: int, nodes: Sequence[Node], names: dict[Value, str]) -> bool:
